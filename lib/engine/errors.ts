@@ -1,0 +1,260 @@
+/**
+ * Every error this library throws. One base class, a stable `code`, the data in fields, `cause` kept,
+ * and a message that says what to do. No password, payload or SQL detail ever appears in a message.
+ */
+
+/** Base class of every error thrown by the library. Test `error.code`, not the message. */
+export abstract class TaskmasterError extends Error {
+  abstract readonly code: `TM_${string}`;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** Options given to the module, a queue, a handler or an enqueue call are unknown or wrong. Lists every problem. */
+export class InvalidOptionsError extends TaskmasterError {
+  readonly code = 'TM_INVALID_OPTIONS';
+
+  /** @param subject what the options belong to, such as `TaskmasterModule.forRoot()` or `enqueue("mail")` */
+  constructor(
+    readonly subject: string,
+    readonly problems: readonly string[],
+  ) {
+    super(`Invalid options for ${subject}:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+  }
+}
+
+/** A payload would not survive JSON. Only the call that carried it fails. */
+export class InvalidPayloadError extends TaskmasterError {
+  readonly code = 'TM_INVALID_PAYLOAD';
+
+  /** @param path where in the payload, as in `payload.user.tags[3]`; never the value itself */
+  constructor(
+    readonly path: string,
+    readonly reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(`Invalid payload at ${path}: ${reason}`, options);
+  }
+}
+
+/** A payload is larger than the limit. Thrown before any SQL. */
+export class PayloadTooLargeError extends TaskmasterError {
+  readonly code = 'TM_PAYLOAD_TOO_LARGE';
+
+  constructor(
+    readonly bytes: number,
+    readonly limitBytes: number,
+  ) {
+    super(
+      `The payload takes ${bytes} bytes or more, the limit is ${limitBytes}. ` +
+        'Store the data elsewhere and enqueue a reference to it, or raise "maxPayloadBytes".',
+    );
+  }
+}
+
+/** A queue name is empty, too long or holds control characters. */
+export class InvalidQueueNameError extends TaskmasterError {
+  readonly code = 'TM_INVALID_QUEUE_NAME';
+
+  constructor(
+    readonly queue: unknown,
+    readonly reason: string,
+  ) {
+    super(`Invalid queue name ${JSON.stringify(queue)}: ${reason}. A queue name is 1 to 128 bytes of UTF-8 without control characters.`);
+  }
+}
+
+/** Two handlers in this process claim the same queue. */
+export class DuplicateHandlerError extends TaskmasterError {
+  readonly code = 'TM_DUPLICATE_HANDLER';
+
+  constructor(
+    readonly queue: string,
+    readonly first: string,
+    readonly second: string,
+  ) {
+    super(`Queue "${queue}" has two handlers: ${first} and ${second}. Remove one, or give one of them another queue.`);
+  }
+}
+
+/** The database could not be reached in time. */
+export class DatabaseUnreachableError extends TaskmasterError {
+  readonly code = 'TM_DATABASE_UNREACHABLE';
+
+  /** @param target host, port and database, never user or password */
+  constructor(
+    readonly target: string,
+    readonly reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(`Cannot connect to PostgreSQL at ${target}: ${reason}. Is it running, and are host, port and credentials right?`, options);
+  }
+}
+
+/** PostgreSQL refused a statement. Carries the SQLSTATE; the detail, which may hold data, stays in `cause`. */
+export class DatabaseError extends TaskmasterError {
+  readonly code = 'TM_DATABASE';
+
+  constructor(
+    readonly operation: string,
+    readonly sqlState: string | undefined,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${operation} failed${sqlState === undefined ? '' : ` (SQLSTATE ${sqlState})`}: ${message}`, options);
+  }
+}
+
+/** The role that connects lacks a privilege (SQLSTATE 42501). */
+export class PermissionDeniedError extends TaskmasterError {
+  readonly code = 'TM_PERMISSION_DENIED';
+
+  constructor(
+    readonly operation: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${operation}: the database role lacks a privilege it needs. Grant it, or connect as a role that has it.`, options);
+  }
+}
+
+/** The server has no space left (SQLSTATE class 53). Nothing was stored. */
+export class StorageFullError extends TaskmasterError {
+  readonly code = 'TM_STORAGE_FULL';
+
+  constructor(
+    readonly operation: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${operation}: the database server is out of space. Nothing was stored; free space and try again.`, options);
+  }
+}
+
+/** The connection broke after an INSERT was sent and before its reply came: the jobs may or may not exist. */
+export class EnqueueOutcomeUnknownError extends TaskmasterError {
+  readonly code = 'TM_ENQUEUE_OUTCOME_UNKNOWN';
+
+  constructor(
+    readonly queues: readonly string[],
+    options?: ErrorOptions,
+  ) {
+    super(
+      `The connection broke while enqueuing to ${queues.map((queue) => `"${queue}"`).join(', ')}: the job may or may not have been stored. ` +
+        'Enqueue again only if the handler tolerates running twice.',
+      options,
+    );
+  }
+}
+
+/** The schema is missing or older than this version needs, and migrations are not set to run. */
+export class SchemaBehindError extends TaskmasterError {
+  readonly code = 'TM_SCHEMA_BEHIND';
+
+  constructor(
+    readonly schema: string,
+    readonly found: number,
+    readonly needed: number,
+  ) {
+    super(
+      found === 0
+        ? `Schema "${schema}" is not installed. Start once with migrations: 'run' as a role that may create it.`
+        : `Schema "${schema}" is at migration ${found}, this version needs ${needed}. Start once with migrations: 'run'.`,
+    );
+  }
+}
+
+/** A newer release has changed the schema in a way this version cannot work with. */
+export class SchemaTooNewError extends TaskmasterError {
+  readonly code = 'TM_SCHEMA_TOO_NEW';
+
+  constructor(
+    readonly schema: string,
+    readonly migration: number,
+    readonly migrationName: string,
+  ) {
+    super(
+      `Schema "${schema}" holds the breaking migration ${migration} (${migrationName}), which this version does not know. Upgrade nestjs-taskmaster.`,
+    );
+  }
+}
+
+/** The application, or this engine, has been closed. */
+export class ClosedError extends TaskmasterError {
+  readonly code = 'TM_CLOSED';
+
+  constructor(readonly operation: string) {
+    super(`${operation}: Taskmaster has been closed.`);
+  }
+}
+
+/** A call was made before the engine was opened. */
+export class NotOpenError extends TaskmasterError {
+  readonly code = 'TM_NOT_OPEN';
+
+  constructor(readonly operation: string) {
+    super(`${operation}: Taskmaster is not open yet. Await app.init() (or taskmaster.open()) first.`);
+  }
+}
+
+/** A handler took longer than its `timeoutMs`. The reason of its `AbortSignal`, and the stored error of the attempt. */
+export class JobTimeoutError extends TaskmasterError {
+  readonly code = 'TM_JOB_TIMEOUT';
+
+  constructor(
+    readonly queue: string,
+    readonly jobId: string,
+    readonly timeoutMs: number,
+  ) {
+    super(`Job ${jobId} of queue "${queue}" did not end within ${timeoutMs} ms.`);
+  }
+}
+
+/** The job no longer belongs to this worker. The reason of its `AbortSignal`; nothing it writes through the library counts. */
+export class LeaseLostError extends TaskmasterError {
+  readonly code = 'TM_LEASE_LOST';
+
+  constructor(
+    readonly queue: string,
+    readonly jobId: string,
+  ) {
+    super(`Job ${jobId} of queue "${queue}" no longer belongs to this worker: its lease ran out, or it was deleted.`);
+  }
+}
+
+/** The worker is stopping and will wait no longer. The reason of a job's `AbortSignal`; the job is handed back. */
+export class ShutdownError extends TaskmasterError {
+  readonly code = 'TM_SHUTDOWN';
+
+  constructor(
+    readonly queue: string,
+    readonly jobId: string,
+  ) {
+    super(`Job ${jobId} of queue "${queue}" is handed back: the worker stops.`);
+  }
+}
+
+/** `job.transaction()` was called a second time, or after the attempt ended. */
+export class JobTransactionError extends TaskmasterError {
+  readonly code = 'TM_JOB_TRANSACTION';
+
+  constructor(
+    readonly jobId: string,
+    readonly reason: string,
+  ) {
+    super(`job.transaction() of job ${jobId}: ${reason}.`);
+  }
+}
+
+/** The private PostgreSQL of `connection: { embedded }` could not be prepared or started. */
+export class EmbeddedPostgresError extends TaskmasterError {
+  readonly code = 'TM_EMBEDDED_POSTGRES';
+
+  constructor(
+    readonly reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(`Embedded PostgreSQL: ${reason}`, options);
+  }
+}

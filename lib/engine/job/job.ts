@@ -1,0 +1,114 @@
+import type pg from 'pg';
+
+/** What a claim tells about a job. Made by the row reader of the claim statements. */
+export interface ClaimedJob {
+  readonly id: string;
+  /** Position in the ready order and token of this attempt; every settlement matches it. */
+  readonly seq: string;
+  readonly queue: string;
+  readonly priority: number;
+  /** Attempts that have ended before this one. */
+  readonly runCount: number;
+  readonly crashCount: number;
+  /** From the enqueue; `undefined`: the queue's policy decides. */
+  readonly maxAttempts: number | undefined;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  /** ISO 8601; when the job became runnable. */
+  readonly readyAt: string;
+  readonly group: string | undefined;
+  readonly meta: JobMeta;
+  readonly payload: unknown;
+  /** The lease that holds it. */
+  readonly leaseId: string;
+  /** Runs with nothing else in the process: its last chance after crashes. */
+  readonly alone: boolean;
+}
+
+/** The options of a job that only the worker reads; stored as one JSON column. */
+export interface JobMeta {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly tags?: readonly string[];
+  readonly timeoutMs?: number;
+  /** A backoff that is data: functions cannot be stored with a job. */
+  readonly backoff?: unknown;
+}
+
+/** What an attempt lends its job: filled in by the worker. */
+export interface JobContext {
+  readonly signal: AbortSignal;
+  readonly maxAttempts: number;
+  /** Present in transactional handlers. */
+  readonly tx?: pg.PoolClient;
+  transaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T>;
+}
+
+/** One attempt at a job, as the handler sees it. */
+export class Job<Payload = unknown> {
+  readonly #claimed: ClaimedJob;
+  readonly #context: JobContext;
+
+  /** @param payload what the handler gets: decoded, and validated where the queue has a schema */
+  constructor(
+    claimed: ClaimedJob,
+    context: JobContext,
+    readonly payload: Payload,
+  ) {
+    this.#claimed = claimed;
+    this.#context = context;
+  }
+
+  /** A bigint as a string; stable over attempts, so a good idempotency key for the outside world. */
+  get id(): string {
+    return this.#claimed.id;
+  }
+  get queue(): string {
+    return this.#claimed.queue;
+  }
+  /** Number of this attempt, 1 for the first. */
+  get runCount(): number {
+    return this.#claimed.runCount + 1;
+  }
+  get maxAttempts(): number {
+    return this.#context.maxAttempts;
+  }
+  /** Smaller runs first. */
+  get priority(): number {
+    return this.#claimed.priority;
+  }
+  get createdAt(): Date {
+    return new Date(this.#claimed.createdAt);
+  }
+  /** When the job became runnable: its enqueue, the end of its delay, or the end of the wait for this attempt. */
+  get runAt(): Date {
+    return new Date(this.#claimed.readyAt);
+  }
+  get group(): string | undefined {
+    return this.#claimed.group;
+  }
+  get tags(): readonly string[] {
+    return this.#claimed.meta.tags ?? [];
+  }
+  get headers(): Readonly<Record<string, string>> {
+    return this.#claimed.meta.headers ?? {};
+  }
+  /** Aborted when the attempt should end: timeout, lost lease, shutdown. Its `reason` is the error that says which. */
+  get signal(): AbortSignal {
+    return this.#context.signal;
+  }
+  /** The transaction of a `transactional` handler: what is written through it commits together with the ack. */
+  get tx(): pg.PoolClient | undefined {
+    return this.#context.tx;
+  }
+
+  /**
+   * Runs `work` in a transaction that also acks the job: its writes and the ack commit together, or neither does.
+   * The lease is checked first and the job's row stays locked until the commit. After it the handler's return value no longer matters.
+   *
+   * @throws LeaseLostError when the job no longer belongs to this worker; nothing is written
+   * @throws JobTransactionError when called twice, or after the attempt has ended
+   */
+  transaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
+    return this.#context.transaction(work);
+  }
+}
