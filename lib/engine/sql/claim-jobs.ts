@@ -1,0 +1,158 @@
+import { statement, type Statement } from './statement.js';
+import type { Tables } from './tables.js';
+import { numberArray } from './statement.js';
+
+/** How many jobs of each queue are wanted, and by whom. */
+export interface ClaimArgs {
+  readonly workerId: number;
+  readonly queues: readonly string[];
+  /** One number a queue, each at least 1. */
+  readonly limits: readonly number[];
+}
+
+/** One lease and the jobs it took, or, with `lease_id` null, no job at all. */
+export interface ClaimRow {
+  readonly lease_id: string | null;
+  readonly queue_name: string | null;
+  readonly priority: number | null;
+  /** JSON text: an array of {@link ClaimTuple}, in ready order. */
+  readonly jobs: string | null;
+  /** Lanes that had work but were locked by another claimer: come back in a moment. */
+  readonly skipped: number;
+}
+
+/** id, seq, run_count, crash_count, max_attempts, created_at, ready_at, group_key, meta, payload. */
+export type ClaimTuple = readonly [
+  id: string,
+  seq: string,
+  runCount: number,
+  crashCount: number,
+  maxAttempts: number | null,
+  createdAt: string,
+  readyAt: string | null,
+  group: string | null,
+  meta: object | null,
+  payload: unknown,
+];
+
+const CLAIM_TUPLE = `json_build_array(picked.id::text, picked.seq::text, picked.run_count, picked.crash_count, picked.max_attempts,
+             picked.created_at, picked.ready_at, picked.group_key, picked.meta, picked.payload)`;
+
+/**
+ * The parts of a claim, from `wanted` to `lease`. Nothing is written to jobs: a lane's head moves and a lease is recorded.
+ * A lane without work is not even locked, so an empty claim writes nothing and needs no transaction id.
+ * `skip locked` on the lane: one claimer works, the others come back. Its head is read from the locked, latest version,
+ * so a claim with an older snapshot never takes what another has taken; what it cannot see yet is left to the sweep.
+ */
+function claimParts({ jobs, lanes, leases, queues }: Tables, [workerId, names, limits]: readonly string[]): string {
+  return `wanted as materialized (
+      select * from unnest(${names}::text[], ${limits}::integer[]) as w(queue_name, slots)
+    ), candidate as materialized (
+      select lane.queue_name, lane.priority, wanted.slots
+        from wanted
+        join ${lanes} as lane on lane.queue_name = wanted.queue_name
+       where lane.mode = 'c'
+         and not exists (select from ${queues} as queue
+                          where queue.name = lane.queue_name and queue.paused_at is not null and coalesce(queue.paused_until, 'infinity') > now())
+         and exists (select from ${jobs} as job
+                      where job.queue_name = lane.queue_name and job.priority = lane.priority and job.run_at is null
+                        and not job.run_alone and job.seq > lane.head)
+    ), gate as materialized (
+      select lane.queue_name, lane.priority, lane.head, candidate.slots
+        from candidate
+        join ${lanes} as lane on lane.queue_name = candidate.queue_name and lane.priority = candidate.priority
+         for update of lane skip locked
+    ), ranked as materialized (
+      select taken.*, gate.slots, row_number() over (partition by gate.queue_name order by gate.priority, taken.seq) as place
+        from gate
+       cross join lateral (
+         select job.* from ${jobs} as job
+          where job.queue_name = gate.queue_name and job.priority = gate.priority and job.run_at is null
+            and not job.run_alone and job.seq > gate.head
+          order by job.seq
+          limit gate.slots) as taken
+    ), batch as materialized (
+      select picked.queue_name, picked.priority, max(picked.seq) as head, array_agg(picked.seq) as seqs,
+             json_agg(${CLAIM_TUPLE} order by picked.seq)::text as jobs
+        from ranked as picked
+       where picked.place <= picked.slots
+       group by picked.queue_name, picked.priority
+    ), moved as (
+      update ${lanes} as lane set head = batch.head
+        from batch where lane.queue_name = batch.queue_name and lane.priority = batch.priority
+    ), lease as (
+      insert into ${leases} (worker_id, queue_name, priority, seqs)
+      select ${workerId}::integer, batch.queue_name, batch.priority, batch.seqs from batch
+      returning id, queue_name, priority
+    )`;
+}
+
+const CLAIM_ROWS = `select lease.id as lease_id, batch.queue_name, batch.priority, batch.jobs, contended.skipped`;
+const CLAIM_FROM = `from (select ((select count(*) from candidate) - (select count(*) from gate))::integer as skipped) as contended
+    left join (batch join lease on lease.queue_name = batch.queue_name and lease.priority = batch.priority) on true`;
+
+function claimValues(args: ClaimArgs): unknown[] {
+  return [args.workerId, args.queues, numberArray(args.limits)];
+}
+
+/**
+ * Takes the next ready jobs of several queues at once.
+ *
+ * Commits asynchronously: a claim lost in a crash of the server is undone whole, head and lease together.
+ */
+export const claimJobs = statement<ClaimArgs, ClaimRow>({
+  name: 'claim_jobs',
+  text: (tables) => `with ${claimParts(tables, ['$1', '$2', '$3'])}
+    ${CLAIM_ROWS}, set_config('synchronous_commit', 'off', true) as relaxed
+    ${CLAIM_FROM}`,
+  values: claimValues,
+});
+
+/** Acks: jobs by id and token, and the leases that are finished with them. */
+export interface AckArgs {
+  readonly ids: readonly string[];
+  readonly seqs: readonly string[];
+  readonly leases: readonly string[];
+}
+
+/** `null`: every job was ours. Otherwise the ids of those that were. */
+export interface AckRow {
+  readonly acked: string[] | null;
+}
+
+function ackParts({ jobs, leases }: Tables, [ids, seqs, done]: readonly string[]): string {
+  return `acked as (
+      delete from ${jobs} as job using unnest(${ids}::bigint[], ${seqs}::bigint[]) as ended(id, seq)
+       where job.id = ended.id and job.seq = ended.seq
+      returning job.id
+    ), dropped as (
+      delete from ${leases} where id = any (${done}::bigint[])
+    )`;
+}
+
+const ackedOf = (ids: string) =>
+  `(select case when count(*) < cardinality(${ids}::bigint[]) then coalesce(array_agg(id::text), '{}') end from acked) as acked`;
+
+function ackValues(args: AckArgs): unknown[] {
+  return [numberArray(args.ids), numberArray(args.seqs), numberArray(args.leases)];
+}
+
+/**
+ * Acks: deletes the jobs, fenced by their tokens. Commits as durably as the server is set to, one flush for many jobs:
+ * acked is final, also across a crash of the server.
+ */
+export const ackJobs = statement<AckArgs, AckRow>({
+  name: 'ack_jobs',
+  text: (tables) => `with ${ackParts(tables, ['$1', '$2', '$3'])}
+    select ${ackedOf('$1')}`,
+  values: ackValues,
+});
+
+/** {@link ackJobs} and {@link claimJobs} in one statement and one commit: half the commits of a busy worker. */
+export const ackAndClaimJobs: Statement<AckArgs & ClaimArgs, AckRow & ClaimRow> = statement({
+  name: 'ack_and_claim_jobs',
+  text: (tables) => `with ${ackParts(tables, ['$1', '$2', '$3'])}, ${claimParts(tables, ['$4', '$5', '$6'])}
+    ${CLAIM_ROWS}, ${ackedOf('$1')}
+    ${CLAIM_FROM}`,
+  values: (args) => [...ackValues(args), ...claimValues(args)],
+});

@@ -1,0 +1,78 @@
+import { statement } from './statement.js';
+
+export interface RescueArgs {
+  /** At most this many leases; call again while the answer is full. */
+  readonly limit: number;
+  /** A job that has lost its worker this many times fails. */
+  readonly maxCrashes: number;
+}
+
+/** A job that was running on a dead worker. */
+export interface RescuedRow {
+  readonly id: string;
+  readonly queue_name: string;
+  /** Attempts that have ended, the lost one included. */
+  readonly run_count: number;
+  readonly failed: boolean;
+}
+
+/**
+ * Declares silent workers dead and gives their jobs back: new tokens, the lost attempt counted.
+ *
+ * A worker's row goes first, so that a worker that wakes up learns of it from its next heartbeat; leases without a worker
+ * are what is rescued. Jobs locked at this moment, by a transactional handler that may be about to commit, keep their
+ * lease until the next pass. The last chance before `maxCrashes` is taken alone, so that a job that kills its process
+ * cannot take its neighbours with it.
+ */
+export const rescueJobs = statement<RescueArgs, RescuedRow>({
+  name: 'rescue_jobs',
+  text: ({ jobs, jobsSeq, leases, schema, workers }) => `with dead as (
+      delete from ${workers} where id = any (array(
+        select id from ${workers} where expires_at < now() order by id limit 100 for update skip locked))
+      returning id
+    ), doomed as materialized (
+      select lease.id, lease.queue_name, lease.priority, lease.seqs
+        from ${leases} as lease
+       where lease.worker_id in (select id from dead)
+          or not exists (select from ${workers} as worker where worker.id = lease.worker_id)
+       order by lease.id
+       limit $1::integer
+         for update of lease skip locked
+    ), held as materialized (
+      select job.id, job.seq, doomed.id as lease_id
+        from doomed
+       cross join lateral unnest(doomed.seqs) as leased(seq)
+        join ${jobs} as job
+          on job.queue_name = doomed.queue_name and job.priority = doomed.priority and job.seq = leased.seq and job.run_at is null
+    ), free as materialized (
+      select job.id, job.seq from held
+        join ${jobs} as job on job.id = held.id and job.seq = held.seq
+         for update of job skip locked
+    ), saved as (
+      update ${jobs} as job
+         set seq = nextval(${jobsSeq}), run_count = job.run_count + 1, crash_count = job.crash_count + 1,
+             run_alone = job.crash_count + 2 >= $2::integer, ready_at = now(),
+             last_error = '{"name": "WorkerLost", "code": "TM_WORKER_LOST", "message": "the worker died while it ran this job"}',
+             run_at = case when job.crash_count + 1 >= $2::integer or job.run_count + 1 >= job.max_attempts then 'infinity'::timestamptz end,
+             failed_at = case when job.crash_count + 1 >= $2::integer or job.run_count + 1 >= job.max_attempts then now() end
+        from free
+       where job.id = free.id and job.seq = free.seq
+      returning job.id, job.queue_name, job.run_count, job.failed_at
+    ), dropped as (
+      delete from ${leases} as lease using doomed
+       where lease.id = doomed.id
+         and not exists (select from held where held.lease_id = doomed.id and not exists (select from free where free.id = held.id))
+    ), rung as materialized (
+      select ${schema}.ring(queue_name) from (select distinct queue_name from saved where failed_at is null) as ready
+    )
+    select saved.id, saved.queue_name, saved.run_count, saved.failed_at is not null as failed, (select count(*) from rung) as rung
+      from saved`,
+  values: (args) => [args.limit, args.maxCrashes],
+});
+
+/** How full the server's NOTIFY queue is, 0 to 1. Asking also heals one that has run full and been emptied. */
+export const notifyQueueUsage = statement<undefined, { readonly usage: number }>({
+  name: 'notify_queue_usage',
+  text: () => 'select pg_notification_queue_usage() as usage',
+  values: () => [],
+});
