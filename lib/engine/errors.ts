@@ -63,7 +63,7 @@ export class InvalidQueueNameError extends TaskmasterError {
     readonly queue: unknown,
     readonly reason: string,
   ) {
-    super(`Invalid queue name ${JSON.stringify(queue)}: ${reason}. A queue name is 1 to 128 bytes of UTF-8 without control characters.`);
+    super(`Invalid queue name ${quoted(queue)}: ${reason}. A queue name is 1 to 128 bytes of UTF-8 without control characters.`);
   }
 }
 
@@ -77,6 +77,35 @@ export class DuplicateHandlerError extends TaskmasterError {
     readonly second: string,
   ) {
     super(`Queue "${queue}" has two handlers: ${first} and ${second}. Remove one, or give one of them another queue.`);
+  }
+}
+
+/** A decorated method cannot be a handler or listener, such as a static one. Thrown when the class is defined, or at boot. */
+export class InvalidHandlerError extends TaskmasterError {
+  readonly code = 'TM_INVALID_HANDLER';
+
+  /** @param handler `MailHandlers.send` */
+  constructor(
+    readonly handler: string,
+    readonly reason: string,
+  ) {
+    super(`${handler} cannot be used as decorated: ${reason}`);
+  }
+}
+
+/** A handler or listener names a Taskmaster instance that does not exist in its application. */
+export class UnknownInstanceError extends TaskmasterError {
+  readonly code = 'TM_UNKNOWN_INSTANCE';
+
+  constructor(
+    readonly handler: string,
+    readonly instance: string,
+    readonly known: readonly string[],
+  ) {
+    super(
+      `${handler} belongs to the Taskmaster instance "${instance}", which does not exist here; there is ${known.map((name) => `"${name}"`).join(', ')}. ` +
+        "Correct the decorator's `instance`, or import TaskmasterModule with that `name`.",
+    );
   }
 }
 
@@ -247,6 +276,15 @@ export class JobTransactionError extends TaskmasterError {
   }
 }
 
+/** A statement of the transaction had failed and the error was swallowed, so nothing was committed. */
+export class TransactionAbortedError extends TaskmasterError {
+  readonly code = 'TM_TRANSACTION_ABORTED';
+
+  constructor() {
+    super('Nothing was committed: a statement of the transaction had failed, and its error was caught. Let it through, or use a savepoint.');
+  }
+}
+
 /** The private PostgreSQL of `connection: { embedded }` could not be prepared or started. */
 export class EmbeddedPostgresError extends TaskmasterError {
   readonly code = 'TM_EMBEDDED_POSTGRES';
@@ -257,4 +295,13 @@ export class EmbeddedPostgresError extends TaskmasterError {
   ) {
     super(`Embedded PostgreSQL: ${reason}`, options);
   }
+}
+
+const C1_OR_DEL = /[\u007f-\u009f]/g;
+
+/** A name as messages show it: quoted, cut, and with nothing in it that acts on a terminal. Never throws, whatever it is given. */
+function quoted(name: unknown): string {
+  if (typeof name !== 'string') return name === null ? 'null' : `(${typeof name})`;
+  const text = JSON.stringify(name.length > 64 ? `${name.slice(0, 64)}…` : name);
+  return text.replace(C1_OR_DEL, (character) => `\\u00${character.charCodeAt(0).toString(16)}`);
 }

@@ -1,53 +1,231 @@
-// SKELETON: signatures only, being implemented. Do not edit.
 import type pg from 'pg';
-import type { EventHub } from './events.js';
-import type { HandlerOptions } from './job/handler.js';
-import type { Job } from './job/job.js';
-import type { AnyQueue } from './job/queue.js';
+import { Database } from './connection/database.js';
+import { reasonOf } from './connection/pg-errors.js';
+import { TransactionScope } from './connection/transaction.js';
+import { EngineRun } from './engine-run.js';
+import { ClosedError } from './errors.js';
+import { EventHub } from './events.js';
+import { HandlerList } from './handler-list.js';
+import type { Handler, HandlerRegistration } from './job/handler.js';
 import type { ResolvedOptions, TaskmasterOptions } from './options.js';
-import type { EnqueuedJob, EnqueueOptions, NewJob } from './publisher/enqueue-options.js';
-import type { Transaction } from './connection/executor.js';
+import { Publisher } from './publisher/publisher.js';
+import { resolveOptions } from './resolve-options.js';
 
+/** `idle` until started; `starting` also while a lazy connection is waited for; `stopped` can be started again. */
 export type TaskmasterState = 'idle' | 'starting' | 'running' | 'draining' | 'stopped';
-export interface RegisteredHandler { readonly queue: string; readonly label: string; readonly concurrency: number; readonly running: number }
-export interface HealthReport { readonly status: 'up' | 'degraded' | 'down'; readonly details: Readonly<Record<string, unknown>> }
-export interface HandlerRegistration {
-  readonly queue: AnyQueue;
-  readonly handle: (payload: never, job: Job<never>) => unknown;
-  /** `MailHandlers.send`; for messages */
+
+/** A handler and its pool in this process. */
+export interface RegisteredHandler {
+  readonly queue: string;
   readonly label: string;
-  readonly options?: HandlerOptions;
+  readonly concurrency: number;
+  /** Jobs running now. */
+  readonly running: number;
 }
-export declare class Publisher {
-  enqueue(queue: AnyQueue, payload?: unknown, options?: EnqueueOptions): Promise<EnqueuedJob>;
-  enqueueMany(jobs: readonly NewJob[], options?: Pick<EnqueueOptions, 'tx'>): Promise<EnqueuedJob[]>;
-  enqueueMany(queue: AnyQueue, payloads: readonly unknown[], options?: EnqueueOptions): Promise<EnqueuedJob[]>;
-  withTransaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T>;
+
+/** `degraded`: works, but not as it should. */
+export interface HealthReport {
+  readonly status: 'up' | 'degraded' | 'down';
+  readonly details: Readonly<Record<string, unknown>>;
 }
-export declare class Taskmaster {
-  /** Validates the options (throws InvalidOptionsError listing every problem). No I/O. */
-  constructor(options: TaskmasterOptions);
+
+const PING_MS = 2_000;
+
+/**
+ * The engine without Nest: composes the parts, starts and stops them in order, and exposes the publisher.
+ *
+ * closed <- (open -> [start -> stop]* -> close); every call is idempotent and may come at any time.
+ */
+export class Taskmaster {
   readonly options: ResolvedOptions;
   readonly events: EventHub;
   readonly publisher: Publisher;
-  /** Exists from construction on; connects lazily. Borrowed pools are returned as they are. */
-  readonly pool: pg.Pool;
-  readonly state: TaskmasterState;
+  readonly #database: Database;
+  readonly #scope: TransactionScope;
+  readonly #handlers: HandlerList;
+  #state: TaskmasterState = 'idle';
+  #opening: Promise<void> | undefined;
+  #connected = false;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  #run: EngineRun | undefined;
+
+  /** Checks the options; connects to nothing. @throws InvalidOptionsError listing every problem */
+  constructor(options: TaskmasterOptions) {
+    this.options = resolveOptions(options, process.env);
+    this.events = new EventHub(this.options.name);
+    this.#database = new Database(this.options, this.events);
+    this.#scope = new TransactionScope(this.options.transaction);
+    this.#handlers = new HandlerList(this.options);
+    this.publisher = new Publisher({
+      pool: this.#database.pool,
+      tables: this.#database.tables,
+      scope: this.#scope,
+      events: this.events,
+      maxPayloadBytes: this.options.maxPayloadBytes,
+      named: () => this.#database.named,
+      target: () => this.#database.target,
+      onCommitted: (queue, delayMs) => this.#run?.committed(queue, delayMs),
+    });
+  }
+
+  /** The pool; it connects when it is used. One that was lent is the one that was lent. */
+  get pool(): pg.Pool {
+    return this.#database.pool;
+  }
+
+  get state(): TaskmasterState {
+    return this.#state;
+  }
+
   /** Jobs running here now. */
-  readonly running: number;
-  readonly handlers: readonly RegisteredHandler[];
-  /** Connects and migrates; the publisher works afterwards. Idempotent. Throws DatabaseUnreachableError, SchemaBehindError ... */
-  open(): Promise<void>;
-  /** Before `start`, or while running. Throws DuplicateHandlerError, InvalidQueueNameError, InvalidOptionsError. Handlers of queues that `consume` excludes are listed but not run. */
-  register(handler: HandlerRegistration): void;
-  /** Opens if needed, then starts LISTEN and the worker pools. Idempotent. */
-  start(): Promise<void>;
-  /** Claims nothing more, waits for running jobs up to `shutdown.drainTimeoutMs`, then aborts and hands back. Enqueue still works. Idempotent, works before/during start. A stopped engine can be started again. */
-  stop(): Promise<void>;
-  /** While stopping (or running): abort and hand back at once. `stop()` then resolves. */
-  forceStop(): void;
-  /** `stop()`, then ends every connection it owns. Enqueue rejects with ClosedError afterwards. Idempotent. */
-  close(): Promise<void>;
-  health(): Promise<HealthReport>;
+  get running(): number {
+    return this.#run?.running ?? 0;
+  }
+
+  /** What is registered, those that `consume` leaves to others included. */
+  get handlers(): readonly RegisteredHandler[] {
+    return this.#handlers.all.map(({ queue, label, options }) => ({
+      queue,
+      label,
+      concurrency: options.concurrency,
+      running: this.#run?.runningOf(queue) ?? 0,
+    }));
+  }
+
+  /**
+   * Connects and migrates; jobs can be enqueued from then on. With `connect: 'lazy'` it resolves at once and goes on trying.
+   *
+   * @throws DatabaseUnreachableError after `connectTimeoutMs`; SchemaBehindError, SchemaTooNewError, PermissionDeniedError
+   */
+  async open(): Promise<void> {
+    if (this.#closing !== undefined) throw new ClosedError('open');
+    this.#opening ??= this.#connect(this.options.connect === 'lazy' ? Infinity : this.options.connectTimeoutMs);
+    if (this.options.connect === 'lazy') {
+      this.#opening.catch(() => {}); // reported by the start that waits for it
+      this.publisher.open();
+      return;
+    }
+    await this.#opening;
+  }
+
+  /**
+   * Registers a handler, before `start` or while running.
+   *
+   * @throws DuplicateHandlerError, InvalidQueueNameError, InvalidOptionsError
+   */
+  register(registration: HandlerRegistration): void {
+    const handler = this.#handlers.add(registration);
+    if (this.#state === 'running' && this.options.consumes(handler.queue)) void this.#serve(handler).catch((error: unknown) => this.#report('register', error));
+  }
+
+  /** Opens if that has not happened, then starts to listen and to work. */
+  async start(): Promise<void> {
+    if (this.#closing !== undefined) throw new ClosedError('start');
+    await this.#stopping;
+    if (this.options.connect !== 'lazy') return (this.#starting ??= this.#begin());
+    this.#starting ??= this.#begin();
+    this.#starting.catch((error: unknown) => this.#report('start', error));
+    return undefined;
+  }
+
+  /**
+   * Claims nothing more and waits for running jobs, up to `shutdown.drainTimeoutMs`; then aborts and hands back what is left.
+   * Jobs can still be enqueued afterwards, and it can be started again.
+   */
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#end().finally(() => (this.#stopping = undefined)));
+  }
+
+  /** Ends a drain at once: what still runs is aborted and handed back. */
+  forceStop(): void {
+    this.#run?.forceStop();
+  }
+
+  /** Stops, and ends every connection that is its own. Enqueuing rejects with ClosedError from now on. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#shutDown());
+  }
+
+  async health(): Promise<HealthReport> {
+    const details = { state: this.#state, running: this.running, listening: this.#run?.listening ?? false };
+    const reachable = this.#connected && (await this.#ping());
+    if (!reachable) return { status: 'down', details: { ...details, database: 'unreachable' } };
+    if (this.#state === 'draining' || this.#closing !== undefined) return { status: 'down', details: { ...details, database: 'ok' } };
+    return { status: this.#run?.listening === false ? 'degraded' : 'up', details: { ...details, database: 'ok' } };
+  }
+
+  async #connect(waitMs: number): Promise<void> {
+    try {
+      await this.#database.open(waitMs);
+    } catch (error) {
+      this.#opening = undefined;
+      throw error;
+    }
+    this.#connected = true;
+    this.publisher.open();
+  }
+
+  async #begin(): Promise<void> {
+    this.#state = 'starting';
+    try {
+      await this.open();
+      await this.#opening;
+      for (const handler of this.#handlers.consumed) await this.#serve(handler);
+      await this.#run?.start();
+    } catch (error) {
+      await this.#abandon();
+      throw error;
+    }
+    this.#state = 'running';
+    this.events.emit({ type: 'engineStarted', queues: this.#handlers.consumed.map(({ queue, options }) => ({ queue, concurrency: options.concurrency })) });
+  }
+
+  async #abandon(): Promise<void> {
+    await this.#run?.stop().catch((error: unknown) => this.#report('stop', error));
+    this.#run = undefined;
+    this.#starting = undefined;
+    this.#state = 'idle';
+  }
+
+  async #serve(handler: Handler): Promise<void> {
+    const first = this.#run === undefined;
+    this.#run ??= new EngineRun({ database: this.#database, scope: this.#scope, events: this.events, resolved: this.options });
+    await this.#run.serve(handler);
+    if (first && this.#state === 'running') await this.#run.start();
+  }
+
+  async #end(): Promise<void> {
+    if (this.#starting === undefined) return;
+    await this.#starting.catch(() => {}); // who started it has the error
+    if (this.#state !== 'running') return;
+    this.#state = 'draining';
+    this.events.emit({ type: 'engineDraining', running: this.running });
+    await this.#run?.stop();
+    this.#run = undefined;
+    this.#starting = undefined;
+    this.#state = 'stopped';
+    this.events.emit({ type: 'engineStopped' });
+  }
+
+  async #shutDown(): Promise<void> {
+    if (this.options.connect === 'lazy' && !this.#connected) await this.#database.close(); // ends the wait for a database that may never come
+    await this.stop();
+    await this.publisher.close();
+    await this.#database.close();
+  }
+
+  async #ping(): Promise<boolean> {
+    const ping = { text: 'select 1', query_timeout: PING_MS } as pg.QueryConfig;
+    return this.pool.query(ping).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  #report(operation: string, error: unknown): void {
+    this.events.emit({ type: 'engineError', operation, error });
+    this.events.emit({ type: 'engineWarning', message: `${operation} failed: ${reasonOf(error)}` });
+  }
 }
-export type { Transaction };

@@ -1,6 +1,7 @@
 import type { StandardSchema } from '../codec/standard-schema.js';
 import type { QueueOptions } from './queue-definition.js';
 import type { Job } from './job.js';
+import type { AnyQueue } from './queue.js';
 
 /** A handler as the engine runs it, with its options resolved. */
 export interface Handler {
@@ -19,4 +20,13 @@ export interface HandlerOptions extends QueueOptions {
    * connection and a snapshot for as long as it runs: for handlers of seconds, not of minutes. @default false
    */
   readonly transactional?: boolean;
+}
+
+/** A handler to be registered. */
+export interface HandlerRegistration {
+  readonly queue: AnyQueue;
+  readonly handle: (payload: never, job: Job<never>) => unknown;
+  /** Where it comes from, for messages: `MailHandlers.send`. */
+  readonly label: string;
+  readonly options?: HandlerOptions;
 }

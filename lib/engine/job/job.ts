@@ -21,6 +21,8 @@ export interface ClaimedJob {
   readonly payload: unknown;
   /** The lease that holds it. */
   readonly leaseId: string;
+  /** The text it came in spells `__proto__` somewhere, as only raw SQL could store it: to be cleaned. */
+  readonly suspect: boolean;
   /** Runs with nothing else in the process: its last chance after crashes. */
   readonly alone: boolean;
 }
@@ -29,7 +31,7 @@ export interface ClaimedJob {
 export interface JobMeta {
   readonly headers?: Readonly<Record<string, string>>;
   readonly tags?: readonly string[];
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | 'Infinity';
   /** A backoff that is data: functions cannot be stored with a job. */
   readonly backoff?: unknown;
 }
@@ -39,7 +41,7 @@ export interface JobContext {
   readonly signal: AbortSignal;
   readonly maxAttempts: number;
   /** Present in transactional handlers. */
-  readonly tx?: pg.PoolClient;
+  readonly tx: pg.PoolClient | undefined;
   transaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T>;
 }
 

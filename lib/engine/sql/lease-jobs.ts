@@ -35,10 +35,10 @@ export const unregisterWorker = statement<{ readonly workerId: number }, never>(
   values: (args) => [args.workerId],
 });
 
-/** What the database thinks this worker runs. */
-export const listLeases = statement<{ readonly workerId: number }, { readonly id: string }>({
+/** What the database thinks this worker runs; `settled` leases are old enough for the claim's reply to have arrived. */
+export const listLeases = statement<{ readonly workerId: number }, { readonly id: string; readonly settled: boolean }>({
   name: 'list_leases',
-  text: ({ leases }) => `select id from ${leases} where worker_id = $1::integer`,
+  text: ({ leases }) => `select id, claimed_at < now() - interval '2 seconds' as settled from ${leases} where worker_id = $1::integer`,
   values: (args) => [args.workerId],
 });
 

@@ -1,0 +1,102 @@
+import pg from 'pg';
+import { DatabaseUnreachableError } from '../errors.js';
+import type { ConnectionTarget } from './connection-target.js';
+import { reasonOf } from './pg-errors.js';
+
+/** A dedicated connection and what its greeting told. */
+export interface Connected {
+  readonly client: pg.Client;
+  /**
+   * True when the session is ours alone. False behind a pooler in transaction mode: session state (settings, prepared
+   * statements, advisory locks, LISTEN) must not be used there.
+   */
+  readonly direct: boolean;
+}
+
+/**
+ * The servers of one connection option. With several hosts, the one that is not in recovery is used; it is remembered, and looked
+ * for again when it fails or turns read-only.
+ */
+export class Cluster {
+  #targets: readonly ConnectionTarget[];
+  #current = 0;
+
+  constructor(
+    targets: readonly ConnectionTarget[],
+    private readonly connectTimeoutMs: number,
+  ) {
+    this.#targets = targets;
+  }
+
+  /** Replaces the targets: an embedded server learns its port when it starts. */
+  retarget(targets: readonly ConnectionTarget[]): void {
+    this.#targets = targets;
+    this.#current = 0;
+  }
+
+  /** The target in use. */
+  get target(): ConnectionTarget {
+    return this.#targets[this.#current] as ConnectionTarget;
+  }
+
+  get multiHost(): boolean {
+    return this.#targets.length > 1;
+  }
+
+  /** The target in use has failed: the next connection tries the others first. */
+  advance(): void {
+    this.#current = (this.#current + 1) % this.#targets.length;
+  }
+
+  /**
+   * Connects to the first server that accepts and is not in recovery, starting with the one in use.
+   *
+   * @throws DatabaseUnreachableError when none does; names the last one tried
+   */
+  async connect(extra: pg.ClientConfig = {}): Promise<Connected> {
+    let failure: unknown;
+    for (let attempt = 0; attempt < this.#targets.length; attempt += 1) {
+      try {
+        return await this.#greet(extra);
+      } catch (error) {
+        failure = error;
+        this.advance();
+      }
+    }
+    throw new DatabaseUnreachableError(this.target.label, reasonOf(failure), { cause: failure });
+  }
+
+  /** The configurations of all targets, the one in use first. */
+  get configs(): readonly pg.ClientConfig[] {
+    const ordered = [...this.#targets.slice(this.#current), ...this.#targets.slice(0, this.#current)];
+    return ordered.map((target) => ({ application_name: 'taskmaster', keepAlive: true, ...target.config, connectionTimeoutMillis: this.connectTimeoutMs }));
+  }
+
+  /** Settings of every connection we make, above those of the user. */
+  clientConfig(extra: pg.ClientConfig = {}): pg.ClientConfig {
+    return { ...(this.configs[0] as pg.ClientConfig), ...extra };
+  }
+
+  async #greet(extra: pg.ClientConfig): Promise<Connected> {
+    const client = new pg.Client(this.clientConfig(extra));
+    client.on('error', () => {}); // also reported as 'end', which every owner watches
+    try {
+      await client.connect();
+      const { rows } = await client.query<{ pid: number; recovering: boolean }>({
+        text: 'select pg_backend_pid() as pid, pg_is_in_recovery() as recovering',
+        query_timeout: this.connectTimeoutMs,
+      } as pg.QueryConfig);
+      if (rows[0]?.recovering !== false) throw new Error('the server is in recovery and read-only');
+      return { client, direct: (client as unknown as { processID: number }).processID === rows[0].pid };
+    } catch (error) {
+      destroy(client);
+      throw error;
+    }
+  }
+}
+
+/** Ends a client at once, without waiting for a server that may not answer. */
+export function destroy(client: pg.Client): void {
+  const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection;
+  stream.destroy();
+}

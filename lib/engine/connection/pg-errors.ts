@@ -1,0 +1,44 @@
+import { DatabaseError, PermissionDeniedError, StorageFullError, TaskmasterError } from '../errors.js';
+
+/** The five characters PostgreSQL sends with an error, or `undefined` when the error did not come from the server. */
+export function sqlStateOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}
+
+/**
+ * The connection is gone or useless, so whether the statement took effect is unknown: network errors and timeouts
+ * (no SQLSTATE), class 08, and the shutdown and crash codes of class 57.
+ */
+export function isConnectionFailure(error: unknown): boolean {
+  if (error instanceof TaskmasterError) return error.code === 'TM_DATABASE_UNREACHABLE';
+  const state = sqlStateOf(error);
+  return state === undefined || state.startsWith('08') || ['57P01', '57P02', '57P03', '57P05'].includes(state);
+}
+
+/** The server answers, but it cannot write: a standby, or a primary that has become one. */
+export function isReadOnly(error: unknown): boolean {
+  return sqlStateOf(error) === '25006';
+}
+
+/** A value the server refused, so that the same statement would fail again (class 22, and limits of class 54). */
+export function isDataError(error: unknown): boolean {
+  return /^(22|23|54)/.test(sqlStateOf(error) ?? '');
+}
+
+/** An error from the server as one of ours. `detail` and `where`, which may hold data, stay in `cause`. */
+export function databaseErrorOf(operation: string, error: unknown): TaskmasterError {
+  if (error instanceof TaskmasterError) return error;
+  const state = sqlStateOf(error);
+  if (state === '42501') return new PermissionDeniedError(operation, { cause: error });
+  if (state === '53100' || state === '53200') return new StorageFullError(operation, { cause: error });
+  return new DatabaseError(operation, state, reasonOf(error), { cause: error });
+}
+
+/** The message of a failure to connect or to run, without anything secret. */
+export function reasonOf(error: unknown): string {
+  const failure = error as { message?: unknown; code?: unknown; errors?: unknown[] } | null | undefined;
+  if (typeof failure?.message === 'string' && failure.message !== '') return failure.message;
+  if (Array.isArray(failure?.errors)) return failure.errors.map(reasonOf).join('; ');
+  return typeof failure?.code === 'string' ? failure.code : 'unknown reason';
+}

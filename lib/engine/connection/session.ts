@@ -1,0 +1,124 @@
+import type pg from 'pg';
+import { ClosedError } from '../errors.js';
+import type { Statement } from '../sql/statement.js';
+import type { Tables } from '../sql/tables.js';
+import { type Cluster, type Connected, destroy } from './cluster.js';
+import { isConnectionFailure, isReadOnly } from './pg-errors.js';
+import { ReconnectDelay } from './reconnect-delay.js';
+
+/** Options of a {@link Session}. */
+export interface SessionOptions {
+  readonly cluster: Cluster;
+  readonly tables: Tables;
+  /** `false`: never name a prepared statement. */
+  readonly preparedStatements: boolean;
+  /** A statement without an answer for this long counts as lost, and its connection with it, in milliseconds. */
+  readonly queryTimeoutMs: number;
+  /** Several statements on the wire at once, each its own transaction. @default false */
+  readonly pipeline?: boolean;
+}
+
+/**
+ * A queue table that was analysed while it was empty must never pick the plan, so the plans are pinned: index scans in nested
+ * loops, generic, compiled by nobody. Only on sessions of our own.
+ */
+const PIN_PLANS = `set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_bitmapscan = off;
+  set enable_hashjoin = off; set enable_mergejoin = off; set jit = off`;
+
+/**
+ * One connection of the engine's own that heals itself: `run` connects when there is no connection, and a failed one is
+ * thrown away. It never repeats a statement: what to do about an unknown outcome is the caller's to decide.
+ */
+export class Session {
+  #connected: Connected | undefined;
+  #connecting: Promise<Connected> | undefined;
+  #closed = false;
+  readonly #delay = new ReconnectDelay();
+
+  constructor(private readonly options: SessionOptions) {}
+
+  /**
+   * Runs one statement.
+   *
+   * @throws DatabaseUnreachableError when no connection can be made; nothing was sent
+   * @throws the driver's error otherwise; see `isConnectionFailure` for those that leave the outcome unknown
+   */
+  async run<Args, Row>(statement: Statement<Args, Row>, args: Args): Promise<Row[]> {
+    const connected = this.#connected ?? (await this.#connect());
+    try {
+      const { rows } = await connected.client.query(this.#query(statement, args, connected.direct));
+      return rows as Row[];
+    } catch (error) {
+      if (isConnectionFailure(error) || isReadOnly(error)) this.#drop(connected, error);
+      throw error;
+    }
+  }
+
+  /** Whether the session is ours alone; `undefined` while there is no connection. */
+  get direct(): boolean | undefined {
+    return this.#connected?.direct;
+  }
+
+  /** Ends the connection; statements on the wire fail. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#delay.cancel();
+    const connected = this.#connected ?? (await this.#connecting?.catch(() => undefined));
+    this.#connected = undefined;
+    if (connected !== undefined) await endOf(connected.client);
+  }
+
+  #query<Args>(statement: Statement<Args, unknown>, args: Args, direct: boolean): pg.QueryConfig {
+    const text = statement.text(this.options.tables);
+    const named = direct && this.options.preparedStatements;
+    return {
+      ...(named ? { name: this.options.tables.prefix + statement.name } : {}),
+      text,
+      values: statement.values(args),
+      query_timeout: this.options.queryTimeoutMs,
+    } as pg.QueryConfig;
+  }
+
+  #connect(): Promise<Connected> {
+    if (this.#closed) return Promise.reject(new ClosedError('query'));
+    return (this.#connecting ??= this.#establish().finally(() => (this.#connecting = undefined)));
+  }
+
+  async #establish(): Promise<Connected> {
+    await this.#delay.wait();
+    if (this.#closed) throw new ClosedError('query');
+    try {
+      const connected = await this.options.cluster.connect(this.options.pipeline === true ? { pipeline: true } : {});
+      if (connected.direct) await connected.client.query(PIN_PLANS);
+      this.#adopt(connected);
+      return connected;
+    } catch (error) {
+      this.#delay.failed();
+      throw error;
+    }
+  }
+
+  #adopt(connected: Connected): void {
+    this.#delay.succeeded();
+    this.#connected = connected;
+    connected.client.once('end', () => {
+      if (this.#connected === connected) this.#connected = undefined;
+    });
+  }
+
+  #drop(connected: Connected, reason: unknown): void {
+    if (this.#connected === connected) {
+      this.#connected = undefined;
+      if (isReadOnly(reason)) this.options.cluster.advance();
+      this.#delay.failed();
+    }
+    destroy(connected.client);
+  }
+}
+
+/** A polite end, with a bound: a server that does not answer must not hold up a shutdown. */
+async function endOf(client: pg.Client): Promise<void> {
+  const bound = setTimeout(() => destroy(client), 1_000);
+  await client.end().catch(() => {});
+  clearTimeout(bound);
+}

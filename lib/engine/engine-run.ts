@@ -1,0 +1,131 @@
+import type { Database } from './connection/database.js';
+import type { Session } from './connection/session.js';
+import type { TransactionScope } from './connection/transaction.js';
+import type { EventHub } from './events.js';
+import type { Handler } from './job/handler.js';
+import { type Service, startAll, stopAll } from './lifecycle/service.js';
+import { Listener } from './listener/listener.js';
+import { Rescuer } from './maintenance/rescuer.js';
+import type { ResolvedOptions } from './options.js';
+import { Promoter } from './scheduler/promoter.js';
+import { notifyChannel } from './sql/listen.js';
+import { Worker } from './worker/worker.js';
+
+/** What an {@link EngineRun} is made of. */
+export interface EngineRunOptions {
+  readonly database: Database;
+  readonly scope: TransactionScope;
+  readonly events: EventHub;
+  readonly resolved: ResolvedOptions;
+}
+
+/** The bell of newly scheduled jobs. */
+const SCHEDULED = '';
+
+/**
+ * One run of the background parts, from `start` to `stop`: a session of their own, the listener, the worker, the promoter and
+ * the rescuer. It introduces them to each other; what they do is theirs.
+ */
+export class EngineRun implements Service {
+  readonly #session: Session;
+  readonly #listener: Listener | undefined;
+  readonly #worker: Worker;
+  readonly #promoter: Promoter;
+  readonly #rescuer: Rescuer;
+
+  constructor(private readonly options: EngineRunOptions) {
+    const { database, events, resolved, scope } = options;
+    this.#session = database.session(true);
+    this.#worker = new Worker({
+      session: this.#session,
+      pool: database.pool,
+      scope,
+      tables: database.tables,
+      events,
+      resolved,
+      configs: () => database.configs,
+      bells: { arm: (queues) => this.#arm(queues), disarm: (queues) => this.#disarm(queues) },
+      onScheduled: (inMs) => this.#promoter.scheduled(inMs),
+      onOutage: () => this.#rescuer.grace(),
+    });
+    this.#promoter = new Promoter({
+      session: this.#session,
+      events,
+      onReady: (queue) => this.#worker.hint(queue),
+      arm: () => this.#arm([SCHEDULED]),
+      disarm: () => this.#disarm([SCHEDULED]),
+    });
+    this.#rescuer = new Rescuer({
+      session: this.#session,
+      events,
+      lease: resolved.lease,
+      queues: () => this.#worker.queues,
+      onReady: (queue) => this.#worker.hint(queue),
+      onAlone: () => this.#worker.aloneFound(),
+    });
+    this.#listener = resolved.listen.enabled ? this.#createListener() : undefined;
+  }
+
+  get running(): number {
+    return this.#worker.running;
+  }
+
+  runningOf(queue: string): number {
+    return this.#worker.runningOf(queue);
+  }
+
+  /** Whether bells ring; `undefined` when they were not asked for. */
+  get listening(): boolean | undefined {
+    return this.#listener?.healthy;
+  }
+
+  serve(handler: Handler): Promise<void> {
+    return this.#worker.serve(handler);
+  }
+
+  async start(): Promise<void> {
+    await startAll(this.#parts);
+  }
+
+  /** The worker drains first, while bells and promotions still arrive for others; the connection goes last. */
+  async stop(): Promise<void> {
+    await stopAll(this.#parts).finally(() => this.#session.close());
+  }
+
+  forceStop(): void {
+    this.#worker.forceStop();
+  }
+
+  /** A publisher of this process has committed a job. */
+  committed(queue: string, delayMs: number | undefined): void {
+    if (delayMs === undefined || delayMs <= 0) this.#worker.hint(queue);
+    if (delayMs !== undefined) this.#promoter.scheduled(Math.max(0, delayMs));
+  }
+
+  get #parts(): readonly Service[] {
+    return [...(this.#listener === undefined ? [] : [this.#listener]), this.#promoter, this.#rescuer, this.#worker];
+  }
+
+  #createListener(): Listener {
+    const { database, events } = this.options;
+    return new Listener({
+      cluster: database.listenCluster,
+      tables: database.tables,
+      events,
+      notify: async (channel, payload) => void (await this.#session.run(notifyChannel, { channel, payload })),
+      onRing: (queue) => (queue === SCHEDULED ? this.#promoter.rang() : this.#worker.rang(queue)),
+      onRestored: () => {
+        this.#worker.suspectAll();
+        this.#promoter.suspectAll();
+      },
+    });
+  }
+
+  async #arm(queues: readonly string[]): Promise<boolean> {
+    return (await this.#listener?.arm(queues)) ?? false;
+  }
+
+  async #disarm(queues: readonly string[]): Promise<void> {
+    await this.#listener?.disarm(queues);
+  }
+}

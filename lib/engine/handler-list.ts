@@ -1,0 +1,56 @@
+import { DuplicateHandlerError } from './errors.js';
+import type { Handler, HandlerOptions, HandlerRegistration } from './job/handler.js';
+import type { Job } from './job/job.js';
+import type { AnyQueue } from './job/queue.js';
+import type { QueueDefinitionOptions } from './job/queue-definition.js';
+import { queueNameOf } from './job/queue-name.js';
+import { checkHandlerOptions } from './option-checks.js';
+import type { ResolvedOptions } from './options.js';
+
+/**
+ * The handlers of an engine, with their options resolved: the handler's own win over those of its queue's definition, and those over
+ * the defaults. A definition in the option `queues` counts for handlers that name their queue by a string.
+ */
+export class HandlerList {
+  readonly #handlers = new Map<string, Handler>();
+  readonly #definitions = new Map<string, QueueDefinitionOptions>();
+
+  constructor(private readonly options: ResolvedOptions) {
+    for (const queue of options.queues) if (typeof queue !== 'string') this.#definitions.set(queue.name, queue.options);
+  }
+
+  get all(): readonly Handler[] {
+    return [...this.#handlers.values()];
+  }
+
+  /** Those this process works for. */
+  get consumed(): readonly Handler[] {
+    return this.all.filter((handler) => this.options.consumes(handler.queue));
+  }
+
+  /** @throws DuplicateHandlerError, InvalidQueueNameError, InvalidOptionsError */
+  add({ queue, handle, label, options = {} }: HandlerRegistration): Handler {
+    const name = queueNameOf(queue);
+    checkHandlerOptions(label, options);
+    const taken = this.#handlers.get(name);
+    if (taken !== undefined) throw new DuplicateHandlerError(name, taken.label, label);
+    const handler = this.#resolve(queue, name, options, label, handle);
+    this.#handlers.set(name, handler);
+    return handler;
+  }
+
+  #resolve(queue: AnyQueue, name: string, own: HandlerOptions, label: string, handle: HandlerRegistration['handle']): Handler {
+    const { schema, ...defined } = this.#definitionOf(queue, name);
+    return {
+      queue: name,
+      label,
+      options: { ...this.options.defaults, ...defined, transactional: false, ...own },
+      schema,
+      handle: handle as (payload: unknown, job: Job) => unknown,
+    };
+  }
+
+  #definitionOf(queue: AnyQueue, name: string): QueueDefinitionOptions {
+    return typeof queue === 'string' ? (this.#definitions.get(name) ?? {}) : queue.options;
+  }
+}

@@ -1,0 +1,31 @@
+import type { StandardSchema } from '../codec/standard-schema.js';
+import { checkQueueOptions } from '../option-checks.js';
+import type { QueueDefinition, QueueDefinitionOptions, QueueOptions } from './queue-definition.js';
+import { assertQueueName } from './queue-name.js';
+
+// oxlint-disable-next-line typescript/no-explicit-any -- a schema of whatever types; `unknown` would not accept narrower inputs
+type AnySchema = StandardSchema<any, any>;
+type SchemaTypes<Schema extends AnySchema> = NonNullable<Schema['~standard']['types']>;
+
+/**
+ * Defines a queue: its name, the types of its payload and result, and its options, once for publishers and handlers.
+ *
+ * With a `schema` the types come from it: handlers get its output, `enqueue` takes its input.
+ * Without one they are given by hand, `defineQueue<Payload, Result>('name')`, and nothing is checked at run time.
+ *
+ * @throws InvalidQueueNameError
+ * @throws InvalidOptionsError listing every problem
+ */
+export function defineQueue<Schema extends AnySchema>(
+  name: string,
+  options: QueueOptions & { readonly schema: Schema },
+): QueueDefinition<SchemaTypes<Schema>['output'], unknown, SchemaTypes<Schema>['input']>;
+export function defineQueue<Payload = unknown, Result = unknown>(
+  name: string,
+  options?: QueueDefinitionOptions<Payload>,
+): QueueDefinition<Payload, Result>;
+export function defineQueue(name: string, options: QueueDefinitionOptions = {}): QueueDefinition {
+  assertQueueName(name);
+  checkQueueOptions(`defineQueue(${JSON.stringify(name)})`, options);
+  return Object.freeze({ name, options: Object.freeze({ ...options }) });
+}

@@ -1,0 +1,105 @@
+import type { Session } from '../connection/session.js';
+import type { EventHub } from '../events.js';
+import type { Service } from '../lifecycle/service.js';
+import { Ticker } from '../lifecycle/ticker.js';
+import type { LeaseOptions } from '../options.js';
+import { notifyQueueUsage, rescueJobs, type RescuedRow } from '../sql/rescue-jobs.js';
+import { aloneWaiting } from '../sql/sweep-jobs.js';
+
+/** Options of a {@link Rescuer}. */
+export interface RescuerOptions {
+  readonly session: Session;
+  readonly events: EventHub;
+  readonly lease: Required<LeaseOptions>;
+  /** The queues this process works on. */
+  readonly queues: () => readonly string[];
+  /** Jobs of this queue were given back. */
+  readonly onReady: (queue: string) => void;
+  /** Jobs on their last chance wait. */
+  readonly onAlone: () => void;
+}
+
+/** Leases in one pass; each may name hundreds of jobs. */
+const LIMIT = 100;
+/** A NOTIFY queue this full is said once, and again after it was emptier. */
+const NOTIFY_WARNING = 0.25;
+
+/**
+ * Gives the jobs of dead workers back. Every process does it, at jittered times, without a leader.
+ *
+ * After an outage of its own, or a jump of the database's clock, it waits for one lease time first: the others
+ * could not heartbeat either, and must not be taken for dead before they had the chance to.
+ */
+export class Rescuer implements Service {
+  readonly #ticker: Ticker;
+  #graceUntil = 0;
+  #failedSince: number | undefined;
+  #warned = false;
+
+  constructor(private readonly options: RescuerOptions) {
+    this.#ticker = new Ticker({
+      intervalMs: options.lease.heartbeatMs,
+      jitter: 0.5,
+      tick: () => this.#tick(),
+      onError: (error) => this.#failed(error),
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#ticker.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#ticker.stop();
+  }
+
+  /** The database was out of reach, or its clock jumped: nobody is declared dead for one lease time. */
+  grace(): void {
+    this.#graceUntil = performance.now() + this.options.lease.ttlMs;
+  }
+
+  async #tick(): Promise<void> {
+    const { session, queues, onAlone } = this.options;
+    const [usage] = await session.run(notifyQueueUsage, undefined);
+    this.#watchNotifyQueue(usage?.usage ?? 0);
+    this.#recovered();
+    if (performance.now() >= this.#graceUntil) await this.#rescue();
+    const [alone] = await session.run(aloneWaiting, { queues: queues() });
+    if (alone?.waiting === true) onAlone();
+  }
+
+  async #rescue(): Promise<void> {
+    const { session, lease, onReady } = this.options;
+    const rows = await session.run(rescueJobs, { limit: LIMIT, maxCrashes: lease.maxCrashes });
+    for (const row of rows) this.#report(row);
+    for (const queue of new Set(rows.filter((row) => !row.failed).map((row) => row.queue_name))) onReady(queue);
+  }
+
+  #report(row: RescuedRow): void {
+    this.options.events.emit({ type: 'rescued', queue: row.queue_name, jobId: row.id, runCount: row.run_count, failed: row.failed });
+  }
+
+  #failed(error: unknown): void {
+    this.#failedSince ??= performance.now();
+    this.options.events.emit({ type: 'engineError', operation: 'rescue', error });
+  }
+
+  #recovered(): void {
+    const failedSince = this.#failedSince;
+    this.#failedSince = undefined;
+    if (failedSince !== undefined && performance.now() - failedSince > this.options.lease.ttlMs / 2) this.grace();
+  }
+
+  #watchNotifyQueue(usage: number): void {
+    if (usage < NOTIFY_WARNING) {
+      this.#warned = false;
+    } else if (!this.#warned) {
+      this.#warned = true;
+      const share = Math.round(usage * 100);
+      this.options.events.emit({
+        type: 'engineWarning',
+        message: `the server's NOTIFY queue is ${share} % full: a listener somewhere in the cluster is stuck in a transaction`,
+      });
+    }
+  }
+}

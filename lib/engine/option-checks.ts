@@ -1,0 +1,187 @@
+import { types } from 'node:util';
+import { storageProblem } from './codec/stored-text.js';
+import type { HandlerOptions } from './job/handler.js';
+import type { QueueDefinitionOptions } from './job/queue-definition.js';
+import { queueNameProblem } from './job/queue-name.js';
+import {
+  boolean,
+  check,
+  integer,
+  isObject,
+  listOf,
+  object,
+  oneOf,
+  problem,
+  problemsOf,
+  throwProblems,
+  timeout,
+} from './option-checker.js';
+import type { Check, Checks } from './option-checker.js';
+import type { EnqueueOptions, NewJob } from './publisher/enqueue-options.js';
+import { BACKOFF_POLICY_DEFAULTS, MAX_DELAY_MS } from './retry/retry-delay.js';
+
+const MAX_CONCURRENCY = 10_000;
+const MAX_ATTEMPTS = 1_000_000;
+const MAX_TAGS = 20;
+
+const delay = integer(0, MAX_DELAY_MS);
+const delays = listOf(delay, { min: 1, max: 1_000 });
+const policy = object(
+  { type: oneOf('fixed', 'linear', 'exponential'), delayMs: delay, maxDelayMs: delay, jitter: boolean },
+  ['type'],
+);
+
+/** A backoff that is data, and so can be stored with a job. */
+const storedBackoff: Check = (value, at, problems) => {
+  if (typeof value === 'number') return delay(value, at, problems);
+  if (Array.isArray(value)) return delays(value, at, problems);
+  if (isObject(value)) return checkPolicy(value, at, problems);
+  problems.push(
+    problem(at, 'milliseconds, an array of them, or { type, delayMs, maxDelayMs, jitter }', value),
+  );
+};
+
+function checkPolicy(value: Record<string, unknown>, at: string, problems: string[]): void {
+  policy(value, at, problems);
+  const delayMs = value['delayMs'] ?? BACKOFF_POLICY_DEFAULTS.delayMs;
+  const maxDelayMs = value['maxDelayMs'] ?? BACKOFF_POLICY_DEFAULTS.maxDelayMs;
+  if (typeof delayMs !== 'number' || typeof maxDelayMs !== 'number' || delayMs <= maxDelayMs) return;
+  const origin = value['maxDelayMs'] === undefined ? ' (the default)' : '';
+  problems.push(`${at}.maxDelayMs: expected at least delayMs (${delayMs}), got ${maxDelayMs}${origin}`);
+}
+
+const backoff: Check = (value, at, problems) => {
+  if (typeof value !== 'function') storedBackoff(value, at, problems);
+};
+
+const schema = check('a Standard Schema, such as one of zod, valibot or arktype', (value) => {
+  // Schemas of arktype are functions.
+  const standard: unknown =
+    isObject(value) || typeof value === 'function'
+      ? (value as Record<string, unknown>)['~standard']
+      : undefined;
+  return isObject(standard) && typeof standard['validate'] === 'function';
+});
+
+/** The options of every queue; also the module's `defaults`. */
+export const QUEUE_CHECKS = {
+  concurrency: integer(1, MAX_CONCURRENCY),
+  maxAttempts: integer(1, MAX_ATTEMPTS),
+  backoff,
+  timeoutMs: timeout(1),
+} satisfies Checks;
+
+const DEFINITION_CHECKS = { ...QUEUE_CHECKS, schema } satisfies Checks;
+const HANDLER_CHECKS = { ...QUEUE_CHECKS, transactional: boolean } satisfies Checks;
+
+/** Text that `jsonb` can store. */
+const storable = check(
+  'text without NUL and lone surrogates',
+  (value) => typeof value === 'string' && storageProblem(value) === undefined,
+);
+
+const JOB_CHECKS = {
+  runAt: check('a valid Date of the years 1 to 9999', isStorableDate),
+  delayMs: delay,
+  priority: integer(-32_768, 32_767),
+  maxAttempts: integer(1, MAX_ATTEMPTS),
+  backoff: storedBackoff,
+  timeoutMs: timeout(1),
+  tags: listOf(storable, { max: MAX_TAGS }),
+  headers: checkHeaders,
+} satisfies Checks;
+
+const checkEnqueueOptions = object({
+  ...JOB_CHECKS,
+  tx: check('something with a query(text, values) method', hasQuery),
+});
+const checkNewJob = object({ ...JOB_CHECKS, queue: accepted, payload: accepted });
+
+/**
+ * @param subject what the options belong to, such as `defineQueue("mail")`
+ * @param extra checks of options that a layer above adds
+ * @throws InvalidOptionsError listing every problem
+ */
+export function checkQueueOptions(
+  subject: string,
+  options: unknown,
+  extra: Checks = {},
+): asserts options is QueueDefinitionOptions {
+  throwProblems(subject, problemsOf(options, { ...DEFINITION_CHECKS, ...extra }));
+}
+
+/**
+ * @param subject whose options they are, such as `MailHandlers.send`
+ * @param extra checks of options that a layer above adds
+ * @throws InvalidOptionsError listing every problem
+ */
+export function checkHandlerOptions(
+  subject: string,
+  options: unknown,
+  extra: Checks = {},
+): asserts options is HandlerOptions {
+  throwProblems(subject, problemsOf(options, { ...HANDLER_CHECKS, ...extra }));
+}
+
+/** The options of one `enqueue`. On the hot path: costs nothing without options. @throws InvalidOptionsError listing every problem */
+export function checkJobOptions(queue: string, options: EnqueueOptions | undefined): void {
+  if (options !== undefined) checkTimed(checkEnqueueOptions, `enqueue(${JSON.stringify(queue)})`, options);
+}
+
+/** One job of a mixed `enqueueMany`; its queue and payload are checked elsewhere. @throws InvalidOptionsError listing every problem */
+export function checkNewJobOptions(queue: string, job: NewJob): void {
+  checkTimed(checkNewJob, `enqueueMany(), a job of ${JSON.stringify(queue)}`, job);
+}
+
+function checkTimed(checkOptions: Check, subject: string, options: Pick<NewJob, 'runAt' | 'delayMs'>): void {
+  const problems: string[] = [];
+  checkOptions(options, '', problems);
+  const timedTwice = options?.runAt !== undefined && options.delayMs !== undefined;
+  if (timedTwice) problems.push('delayMs: excludes runAt, and both were given');
+  throwProblems(subject, problems);
+}
+
+/** Something that names a queue: a name, or a definition with its options. */
+export const queueReference: Check = (value, at, problems) => {
+  if (typeof value === 'string') return checkName(value, at, problems);
+  if (!isObject(value)) return void problems.push(problem(at, 'a queue name or definition', value));
+  checkName(value['name'], `${at}.name`, problems);
+  object(DEFINITION_CHECKS)(value['options'] ?? {}, `${at}.options`, problems);
+};
+
+/** A queue name in a list of them. */
+export const queueName: Check = checkName;
+
+function checkName(value: unknown, at: string, problems: string[]): void {
+  const wrong = queueNameProblem(value);
+  if (wrong !== undefined) problems.push(`${problem(at, 'a queue name', value)}: ${wrong}`);
+}
+
+function accepted(): void {}
+
+function hasQuery(value: unknown): boolean {
+  const bearer = isObject(value) || typeof value === 'function' ? (value as { query?: unknown }) : undefined;
+  return typeof bearer?.query === 'function';
+}
+
+/** PostgreSQL does not read the ISO text of years that need more than four digits, or a sign. */
+function isStorableDate(value: unknown): boolean {
+  if (!types.isDate(value)) return false;
+  const year = value.getUTCFullYear();
+  return year >= 1 && year <= 9_999;
+}
+
+function checkHeaders(value: unknown, at: string, problems: string[]): void {
+  if (!isObject(value)) return void problems.push(problem(at, 'an object of strings', value));
+  for (const key of Object.keys(value)) {
+    const wrong = headerProblem(key, value[key]);
+    if (wrong !== undefined) problems.push(`${at}[${JSON.stringify(key.slice(0, 64))}]: ${wrong}`);
+  }
+}
+
+/** Headers may carry credentials, so what was given is not shown. */
+function headerProblem(key: string, value: unknown): string | undefined {
+  if (key === '__proto__') return 'no header can have this name';
+  if (typeof value !== 'string') return 'expected a string, got another type';
+  return storageProblem(key) ?? storageProblem(value);
+}

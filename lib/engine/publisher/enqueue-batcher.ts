@@ -1,0 +1,69 @@
+import { isDataError } from '../connection/pg-errors.js';
+import { Deferred } from '../lifecycle/deferred.js';
+import type { EncodedJob } from './job-text.js';
+
+/** The most jobs in one statement. */
+export const LARGEST_BATCH = 1_000;
+/** The most text in one statement, in characters. */
+export const LONGEST_BATCH = 4_000_000;
+
+interface PendingJob {
+  readonly job: EncodedJob;
+  readonly id: Deferred<string>;
+}
+
+/**
+ * Group commit: calls made while an INSERT is under way share the next one, and its one flush to disk. No timer, so a lone
+ * call waits for nothing.
+ */
+export class EnqueueBatcher {
+  #pending: PendingJob[] = [];
+  #flushing: Promise<void> | undefined;
+
+  /** @param store stores a batch in a transaction of its own; resolves with the ids in order, once it is committed */
+  constructor(private readonly store: (jobs: readonly EncodedJob[]) => Promise<readonly string[]>) {}
+
+  /** Resolves with the id once the job is committed. */
+  add(job: EncodedJob): Promise<string> {
+    const id = new Deferred<string>();
+    this.#pending.push({ job, id });
+    this.#flushing ??= this.#flush().finally(() => (this.#flushing = undefined));
+    return id.promise;
+  }
+
+  /** Resolves when nothing is under way. */
+  async flushed(): Promise<void> {
+    await this.#flushing;
+  }
+
+  async #flush(): Promise<void> {
+    await Promise.resolve(); // calls of the same tick join
+    while (this.#pending.length > 0) await this.#send(this.#take());
+  }
+
+  #take(): PendingJob[] {
+    let length = 0;
+    const fits = this.#pending.findIndex((each, index) => {
+      length += each.job.text.length;
+      return index > 0 && (index >= LARGEST_BATCH || length > LONGEST_BATCH);
+    });
+    return this.#pending.splice(0, fits === -1 ? this.#pending.length : fits);
+  }
+
+  /** A job that the server refuses must not fail its neighbours: the batch is halved until it stands alone. */
+  async #send(batch: readonly PendingJob[]): Promise<void> {
+    try {
+      const ids = await this.store(batch.map((each) => each.job));
+      for (const [index, each] of batch.entries()) each.id.resolve(ids[index] as string);
+    } catch (error) {
+      if (batch.length === 1 || !isDataError((error as Error).cause)) return failAll(batch, error);
+      const middle = Math.ceil(batch.length / 2);
+      await this.#send(batch.slice(0, middle));
+      await this.#send(batch.slice(middle));
+    }
+  }
+}
+
+function failAll(batch: readonly PendingJob[], error: unknown): void {
+  for (const each of batch) each.id.reject(error);
+}

@@ -1,0 +1,46 @@
+import { checkJobOptions } from '../option-checks.js';
+import { encodeJson } from '../codec/json-codec.js';
+import { validatePayload } from '../codec/payload-schema.js';
+import type { AnyQueue } from '../job/queue.js';
+import { queueNameOf } from '../job/queue-name.js';
+import type { JobOptions } from './enqueue-options.js';
+
+/** A job that has passed every check, ready to be sent. */
+export interface EncodedJob {
+  readonly queue: string;
+  /** One element of the array that `enqueue_jobs` takes. */
+  readonly text: string;
+  /** Milliseconds until it is due; `undefined`: it is ready at once. */
+  readonly delayMs: number | undefined;
+}
+
+/**
+ * Checks and encodes one job. All of it happens before any SQL, so a bad job fails its own call and nobody else's.
+ *
+ * @throws InvalidQueueNameError, InvalidOptionsError, InvalidPayloadError, PayloadTooLargeError
+ */
+export function encodeJob(queue: AnyQueue, payload: unknown, options: JobOptions, maxBytes: number): EncodedJob {
+  const name = queueNameOf(queue);
+  checkJobOptions(name, options);
+  const text = `{"q":${JSON.stringify(name)},"p":${encodeJson(payload, { maxBytes })}${optionsText(options)}}`;
+  return { queue: name, text, delayMs: options.runAt === undefined ? options.delayMs : options.runAt.getTime() - Date.now() };
+}
+
+/** Checks a payload against the schema of its queue, if it has one. What is stored is the payload as it was given. */
+export async function checkPayload(queue: AnyQueue, payload: unknown): Promise<void> {
+  const schema = typeof queue === 'string' ? undefined : queue.options.schema;
+  if (schema !== undefined) await validatePayload(schema, payload);
+}
+
+function optionsText(options: JobOptions): string {
+  const { runAt, delayMs, priority, maxAttempts, backoff, timeoutMs, tags, headers } = options;
+  let text = '';
+  if (runAt !== undefined) text += `,"at":${JSON.stringify(runAt)}`;
+  if (delayMs !== undefined) text += `,"d":${delayMs}`;
+  if (priority !== undefined) text += `,"pr":${priority}`;
+  if (maxAttempts !== undefined) text += `,"m":${maxAttempts}`;
+  if (backoff !== undefined || timeoutMs !== undefined || tags !== undefined || headers !== undefined) {
+    text += `,"x":${JSON.stringify({ backoff, timeoutMs: timeoutMs === Infinity ? 'Infinity' : timeoutMs, tags, headers })}`;
+  }
+  return text;
+}

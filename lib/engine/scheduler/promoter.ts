@@ -1,0 +1,123 @@
+import type { Session } from '../connection/session.js';
+import type { EventHub } from '../events.js';
+import { pause } from '../lifecycle/pause.js';
+import type { Service } from '../lifecycle/service.js';
+import { Wakeup } from '../lifecycle/wakeup.js';
+import { nextDue, promoteJobs } from '../sql/promote-jobs.js';
+
+/** Options of a {@link Promoter}. */
+export interface PromoterOptions {
+  readonly session: Session;
+  readonly events: EventHub;
+  /** Jobs of this queue have become ready. */
+  readonly onReady: (queue: string) => void;
+  /** Asks for the bell of newly scheduled jobs. False when there is none. */
+  readonly arm: () => Promise<boolean>;
+  readonly disarm: () => Promise<void>;
+}
+
+const LIMIT = 500;
+/** The longest sleep when the bell of scheduled jobs rings. */
+const LONGEST_SLEEP_MS = 30_000;
+/** The longest sleep when it does not. */
+const LONGEST_UNRUNG_MS = 500;
+/** For so long after its bells came too fast it is left disarmed, and the database is asked instead. */
+const QUIET_MS = 100;
+const TOO_MANY_BELLS = 5;
+/** Committed a moment ago and not seen by the last look: asked for once more before the long sleep. */
+const SECOND_LOOK_MS = 50;
+const FAILURE_PAUSE_MS = 500;
+
+/**
+ * Moves scheduled jobs into the ready order when their time has come, by the database's clock: it sleeps until the next one is due, and a bell or
+ * a publisher in this process tells it of an earlier one.
+ */
+export class Promoter implements Service {
+  readonly #wakeup = new Wakeup();
+  readonly #stopped = new AbortController();
+  #running: Promise<void> | undefined;
+  #armed = false;
+  #bells = 0;
+  #sleepsUntil = 0;
+  #looks = 0;
+
+  constructor(private readonly options: PromoterOptions) {}
+
+  start(): Promise<void> {
+    this.#running ??= this.#run();
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    this.#wakeup.call();
+    await this.#running;
+  }
+
+  /** A job will be due in so many milliseconds. */
+  scheduled(inMs: number): void {
+    if (performance.now() + inMs < this.#sleepsUntil) this.#look();
+  }
+
+  /** The bell of scheduled jobs rang. */
+  rang(): void {
+    this.#bells += 1;
+    this.#look();
+  }
+
+  /** The listener is new: nothing is armed. */
+  suspectAll(): void {
+    this.#armed = false;
+    this.#look();
+  }
+
+  #look(): void {
+    this.#looks = 0;
+    this.#wakeup.call();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped.signal.aborted) {
+      try {
+        const dueMs = await this.#promote();
+        await this.#sleep(dueMs);
+      } catch (error) {
+        if (this.#stopped.signal.aborted) return;
+        this.options.events.emit({ type: 'engineError', operation: 'promote', error });
+        await pause(FAILURE_PAUSE_MS, this.#stopped.signal);
+      }
+    }
+  }
+
+  /** Promotes what is due. Resolves with the time until something else is. */
+  async #promote(): Promise<number> {
+    const { session, onReady } = this.options;
+    let promoted: number;
+    do {
+      const rows = await session.run(promoteJobs, { limit: LIMIT });
+      for (const row of rows) onReady(row.queue_name);
+      promoted = rows.reduce((sum, row) => sum + row.count, 0);
+    } while (promoted >= LIMIT);
+    const [next] = await session.run(nextDue, undefined);
+    return next?.in_ms ?? Infinity;
+  }
+
+  async #sleep(dueMs: number): Promise<void> {
+    if (this.#bells >= TOO_MANY_BELLS) await this.#calm();
+    else if (!this.#armed && dueMs > 0 && (this.#armed = await this.options.arm())) return; // look once more for what came before the bell
+    const bound = this.#armed ? (this.#looks === 0 ? SECOND_LOOK_MS : LONGEST_SLEEP_MS) : LONGEST_UNRUNG_MS;
+    const sleepMs = Math.max(0, Math.min(Math.ceil(dueMs), bound));
+    this.#sleepsUntil = performance.now() + sleepMs;
+    const called = await this.#wakeup.wait(sleepMs);
+    this.#sleepsUntil = 0;
+    if (!called) this.#bells = 0;
+    this.#looks += 1;
+  }
+
+  async #calm(): Promise<void> {
+    this.#bells = 0;
+    this.#armed = false;
+    await this.options.disarm();
+    await pause(QUIET_MS, this.#stopped.signal);
+  }
+}

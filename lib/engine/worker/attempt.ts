@@ -1,0 +1,178 @@
+import type pg from 'pg';
+import { safePayload } from '../codec/json-codec.js';
+import { validatePayload } from '../codec/payload-schema.js';
+import { JobTimeoutError, JobTransactionError } from '../errors.js';
+import type { Handler } from '../job/handler.js';
+import { type ClaimedJob, Job, type JobContext } from '../job/job.js';
+import { type Outcome, outcomeOfReturn, outcomeOfThrow } from '../job/outcome-of.js';
+import { type Settlement, settlementOf } from '../job/settlement.js';
+import type { Backoff } from '../retry/backoff.js';
+import { delayOf } from '../retry/retry-delay.js';
+import { RolledBack, type JobTransactions } from './job-transactions.js';
+
+/** An attempt that has ended, and how it is to be settled. */
+export interface EndedAttempt {
+  readonly claimed: ClaimedJob;
+  readonly settlement: Settlement;
+  /** Time in the handler, in milliseconds. */
+  readonly runMs: number;
+  /** The ack is stored already, by the job's own transaction. */
+  readonly stored: boolean;
+}
+
+/** What an attempt needs from the worker it runs in. */
+export interface AttemptContext {
+  readonly handler: Handler;
+  /** The handler inside the middleware. */
+  readonly handle: (job: Job) => unknown;
+  readonly transactions: JobTransactions;
+  /** The outcome is decided: called once, and before the attempt's promise resolves. */
+  readonly onEnded: (ended: EndedAttempt) => void;
+  /** The handler has outlived its timeout; then, when it settles at last, the function returned is called. */
+  readonly onStuck: (claimed: ClaimedJob) => () => void;
+}
+
+/**
+ * One run of a job, as a pipe of steps: check the attempts left, validate the payload, run the handler, turn what came of it into
+ * an outcome, the outcome into a settlement, and hand that over. It ends when the handler settles, at its timeout, or when
+ * it is released, whichever comes first; what the handler does afterwards no longer counts.
+ */
+export class Attempt implements JobContext {
+  readonly #startedAt = performance.now();
+  #abort: AbortController | undefined;
+  #abortReason: Error | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #ended = false;
+  #transaction: 'none' | 'open' | 'committed' = 'none';
+  #resolve: (() => void) | undefined;
+  tx: pg.PoolClient | undefined;
+
+  constructor(
+    readonly claimed: ClaimedJob,
+    private readonly context: AttemptContext,
+  ) {}
+
+  get maxAttempts(): number {
+    return this.claimed.maxAttempts ?? this.context.handler.options.maxAttempts;
+  }
+
+  /** Made when somebody asks for it: most handlers do not, and it is the dearest part of a short attempt. */
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#abortReason !== undefined && !this.#abort.signal.aborted) this.#abort.abort(this.#abortReason);
+    return this.#abort.signal;
+  }
+
+  /** Resolves when the attempt has ended and its slot is free. Never rejects. */
+  run(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      if (this.claimed.runCount >= this.maxAttempts) return this.#end({ kind: 'fail', cause: 'exhausted', error: EXHAUSTED, counted: false });
+      this.#startTimer();
+      return void this.#execute().then((outcome) => this.#conclude(outcome));
+    });
+  }
+
+  /** Tells the handler to end, by its signal. */
+  abort(reason: Error): void {
+    this.#abortReason ??= reason;
+    this.#abort?.abort(this.#abortReason);
+  }
+
+  /** Hands the job back, unfinished and uncounted, without waiting for the handler any longer. */
+  release(): void {
+    if (this.#transaction === 'open') return; // the database decides: commit, or rollback when the connection goes
+    this.#end({ kind: 'release' });
+  }
+
+  async transaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
+    if (this.#transaction !== 'none') throw new JobTransactionError(this.claimed.id, 'called a second time');
+    if (this.#ended) throw new JobTransactionError(this.claimed.id, 'the attempt has ended');
+    this.#transaction = 'open';
+    try {
+      const result = await this.context.transactions.run(this.claimed, work);
+      this.#transaction = 'committed';
+      return result;
+    } finally {
+      if (this.#transaction === 'open') this.#transaction = 'none';
+    }
+  }
+
+  async #execute(): Promise<Outcome> {
+    try {
+      const payload = await this.#payload();
+      const job = new Job(this.claimed, this, payload);
+      if (this.context.handler.options.transactional) return await this.#executeInTransaction(job);
+      return outcomeOfReturn(await this.context.handle(job));
+    } catch (error) {
+      return outcomeOfThrow(error);
+    }
+  }
+
+  /** A return commits the writes and the ack; anything else rolls back, and the job is settled on its own. */
+  async #executeInTransaction(job: Job): Promise<Outcome> {
+    try {
+      return await this.transaction(async (tx) => {
+        this.tx = tx;
+        const outcome = outcomeOfReturn(await this.context.handle(job));
+        if (outcome.kind !== 'ack') throw new RolledBack(outcome);
+        return outcome;
+      });
+    } catch (error) {
+      if (error instanceof RolledBack) return error.outcome;
+      throw error;
+    }
+  }
+
+  #payload(): unknown {
+    const payload = this.claimed.suspect ? safePayload(this.claimed.payload) : this.claimed.payload;
+    const { schema } = this.context.handler;
+    return schema === undefined ? payload : validatePayload(schema, payload);
+  }
+
+  #startTimer(): void {
+    const timeoutMs = Number(this.claimed.meta.timeoutMs ?? this.context.handler.options.timeoutMs);
+    if (timeoutMs !== Infinity) this.#timer = setTimeout(() => this.#timedOut(timeoutMs), timeoutMs);
+  }
+
+  #timedOut(timeoutMs: number): void {
+    const error = new JobTimeoutError(this.claimed.queue, this.claimed.id, timeoutMs);
+    this.abort(error);
+    if (this.#transaction === 'open') return; // settles by its own commit or rollback
+    const settled = this.context.onStuck(this.claimed);
+    this.#stuck = settled;
+    this.#end(this.#settlement({ kind: 'error', error }));
+  }
+
+  #stuck: (() => void) | undefined;
+
+  #conclude(outcome: Outcome): void {
+    this.#stuck?.();
+    if (this.#ended) return;
+    if (this.#transaction === 'committed') return this.#end({ kind: 'complete', result: undefined }, true);
+    this.#end(this.#settlement(outcome));
+  }
+
+  /** Failures of an attempt that was told to end because its worker stops or lost it are not the job's: no attempt is spent. */
+  #settlement(outcome: Outcome): Settlement {
+    const interrupted = this.#abortReason !== undefined && !(this.#abortReason instanceof JobTimeoutError);
+    if (interrupted && outcome.kind === 'error') return { kind: 'release' };
+    const attempt = { runCount: this.claimed.runCount + 1, maxAttempts: this.maxAttempts };
+    const backoff = (this.claimed.meta.backoff as Backoff | undefined) ?? this.context.handler.options.backoff;
+    return settlementOf(outcome, attempt, (count, error) => delayOf(backoff, count, error, Math.random));
+  }
+
+  #end(settlement: Settlement, stored = false): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    this.context.onEnded({ claimed: this.claimed, settlement, runMs: performance.now() - this.#startedAt, stored });
+    this.#resolve?.();
+  }
+}
+
+const EXHAUSTED = Object.freeze({
+  name: 'AttemptsExhausted',
+  code: 'TM_ATTEMPTS_EXHAUSTED',
+  message: 'No attempts were left when the job was claimed.',
+});

@@ -1,0 +1,45 @@
+import { mayPollute } from '../codec/json-codec.js';
+import type { ClaimedJob, JobMeta } from '../job/job.js';
+import type { ClaimTuple } from '../sql/claim-jobs.js';
+
+/** The row of a lease, from a claim or a sweep. */
+export interface LeaseRow {
+  readonly lease_id: string | null;
+  readonly queue_name: string | null;
+  readonly priority: number | null;
+  readonly jobs: string | null;
+}
+
+const NO_META: JobMeta = Object.freeze({});
+
+/** The jobs a lease took, in ready order; none for a row that says that nothing was taken. */
+export function claimedJobsOf(row: LeaseRow, alone = false): ClaimedJob[] {
+  const { lease_id: leaseId, queue_name: queue, jobs } = row;
+  if (leaseId === null || queue === null || jobs === null) return [];
+  const suspect = mayPollute(jobs);
+  const priority = row.priority ?? 0;
+  return (JSON.parse(jobs) as ClaimTuple[]).map((tuple) => claimedJobOf(tuple, { leaseId, queue, priority, suspect, alone }));
+}
+
+function claimedJobOf(
+  [id, seq, runCount, crashCount, maxAttempts, createdAt, readyAt, group, meta, payload]: ClaimTuple,
+  lease: Pick<ClaimedJob, 'leaseId' | 'queue' | 'priority' | 'suspect' | 'alone'>,
+): ClaimedJob {
+  return {
+    id,
+    seq,
+    queue: lease.queue,
+    priority: lease.priority,
+    runCount,
+    crashCount,
+    maxAttempts: maxAttempts ?? undefined,
+    createdAt,
+    readyAt: readyAt ?? createdAt,
+    group: group ?? undefined,
+    meta: (meta as JobMeta | null) ?? NO_META,
+    payload,
+    leaseId: lease.leaseId,
+    suspect: lease.suspect,
+    alone: lease.alone,
+  };
+}

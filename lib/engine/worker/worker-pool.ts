@@ -1,0 +1,131 @@
+import type { Handler } from '../job/handler.js';
+import type { ClaimedJob } from '../job/job.js';
+import { Attempt, type AttemptContext, type EndedAttempt } from './attempt.js';
+
+/** What a pool tells the worker it belongs to. */
+export interface PoolObserver {
+  onStarted(claimed: ClaimedJob): void;
+  onEnded(ended: EndedAttempt): void;
+  /** A slot is free. */
+  onSlotFree(): void;
+}
+
+/** How far ahead of its slots a pool of short handlers claims, in milliseconds of work. */
+const BUFFER_MS = 25;
+/** The most jobs one pool asks for at once. */
+const LARGEST_CLAIM = 1_000;
+/** Weight of the newest attempt in the average run time. */
+const AVERAGE_WEIGHT = 0.05;
+
+/**
+ * The slots of one queue in this process, and a small buffer of claimed jobs in front of them.
+ *
+ * The buffer holds about {@link BUFFER_MS} of work, by the average run time: hundreds of jobs where a handler takes
+ * microseconds, so that it never waits for the database; none where it takes seconds, so that other processes get those jobs.
+ */
+export class WorkerPool {
+  readonly #running = new Set<Attempt>();
+  #buffer: ClaimedJob[] = [];
+  #next = 0;
+  #bufferedAt = 0;
+  #averageRunMs = Infinity;
+  readonly #context: AttemptContext;
+
+  constructor(
+    readonly handler: Handler,
+    context: Omit<AttemptContext, 'handler' | 'onEnded'>,
+    private readonly observer: PoolObserver,
+  ) {
+    this.#context = { ...context, handler, onEnded: (ended) => this.#ended(ended) };
+  }
+
+  get queue(): string {
+    return this.handler.queue;
+  }
+
+  get running(): number {
+    return this.#running.size;
+  }
+
+  get buffered(): number {
+    return this.#buffer.length - this.#next;
+  }
+
+  /** Nothing runs and nothing waits for a slot. */
+  get idle(): boolean {
+    return this.running === 0 && this.buffered === 0;
+  }
+
+  /** How many jobs to claim now: for the free slots, and to refill a buffer that is down to half. */
+  get wanted(): number {
+    const { concurrency } = this.handler.options;
+    const ahead = Math.min(LARGEST_CLAIM, Math.floor((concurrency * BUFFER_MS) / Math.max(this.#averageRunMs, 0.001)));
+    const free = concurrency - this.running - this.buffered;
+    if (free <= 0 && this.buffered > ahead / 2) return 0;
+    return Math.max(0, Math.min(LARGEST_CLAIM, free + ahead));
+  }
+
+  /** Runs these jobs, as soon as there are slots. */
+  deliver(jobs: readonly ClaimedJob[]): void {
+    if (this.buffered === 0) this.#bufferedAt = performance.now();
+    this.#buffer = [...this.#buffer.slice(this.#next), ...jobs];
+    this.#next = 0;
+    this.#fill();
+  }
+
+  /** Takes back what is buffered and has not started: all of it, or when the oldest has waited for longer than `olderThanMs`. */
+  takeBuffered(olderThanMs = 0): ClaimedJob[] {
+    if (this.buffered === 0 || performance.now() - this.#bufferedAt < olderThanMs) return [];
+    const taken = this.#buffer.slice(this.#next);
+    this.#buffer = [];
+    this.#next = 0;
+    return taken;
+  }
+
+  abortAll(reasonOf: (claimed: ClaimedJob) => Error): void {
+    for (const attempt of this.#running) attempt.abort(reasonOf(attempt.claimed));
+  }
+
+  /** These leases were taken away: what has not started is forgotten, what runs is told. */
+  loseLeases(lost: ReadonlySet<string>, reasonOf: (claimed: ClaimedJob) => Error): void {
+    this.#buffer = this.#buffer.slice(this.#next).filter((claimed) => !lost.has(claimed.leaseId));
+    this.#next = 0;
+    for (const attempt of this.#running) {
+      if (lost.has(attempt.claimed.leaseId)) attempt.abort(reasonOf(attempt.claimed));
+    }
+  }
+
+  releaseAll(): void {
+    for (const attempt of this.#running) attempt.release();
+  }
+
+  #fill(): void {
+    const { concurrency } = this.handler.options;
+    while (this.#running.size < concurrency && this.#next < this.#buffer.length) {
+      this.#start(this.#buffer[this.#next++] as ClaimedJob);
+    }
+    if (this.#next === this.#buffer.length && this.#next > 0) {
+      this.#buffer = [];
+      this.#next = 0;
+    }
+  }
+
+  #start(claimed: ClaimedJob): void {
+    const attempt = new Attempt(claimed, this.#context);
+    this.#running.add(attempt);
+    this.observer.onStarted(claimed);
+    void attempt.run().then(() => {
+      this.#running.delete(attempt);
+      this.#bufferedAt = performance.now();
+      this.#fill();
+      this.observer.onSlotFree();
+    });
+  }
+
+  #ended(ended: EndedAttempt): void {
+    this.#averageRunMs = Number.isFinite(this.#averageRunMs)
+      ? this.#averageRunMs + AVERAGE_WEIGHT * (ended.runMs - this.#averageRunMs)
+      : ended.runMs;
+    this.observer.onEnded(ended);
+  }
+}

@@ -1,0 +1,247 @@
+import type pg from 'pg';
+import type { Session } from '../connection/session.js';
+import type { TransactionScope } from '../connection/transaction.js';
+import { LeaseLostError, ShutdownError } from '../errors.js';
+import type { EventHub } from '../events.js';
+import type { Handler } from '../job/handler.js';
+import type { ClaimedJob } from '../job/job.js';
+import { pause } from '../lifecycle/pause.js';
+import type { Service } from '../lifecycle/service.js';
+import type { ResolvedOptions } from '../options.js';
+import { openLanes } from '../sql/sweep-jobs.js';
+import type { Tables } from '../sql/tables.js';
+import type { EndedAttempt } from './attempt.js';
+import { Claimer } from './claimer.js';
+import { Dispatcher } from './dispatcher.js';
+import { type Bells, Doorbell } from './doorbell.js';
+import { Isolation } from './isolation.js';
+import { JobTransactions } from './job-transactions.js';
+import { LeaseBook } from './lease-book.js';
+import { LeaseKeeper } from './lease-keeper.js';
+import { compose } from './middleware.js';
+import { Pacer } from './pacer.js';
+import { Reconciler } from './reconciler.js';
+import { Settler } from './settler.js';
+import { SweepClock } from './sweep-clock.js';
+import { WorkerPool } from './worker-pool.js';
+
+/** Options of a {@link Worker}. */
+export interface WorkerOptions {
+  readonly session: Session;
+  readonly pool: pg.Pool;
+  readonly scope: TransactionScope;
+  readonly tables: Tables;
+  readonly events: EventHub;
+  readonly resolved: ResolvedOptions;
+  readonly configs: () => readonly pg.ClientConfig[];
+  readonly bells: Bells;
+  /** Jobs are to run again after a delay: whoever promotes should know, in milliseconds from now. */
+  readonly onScheduled: (inMs: number) => void;
+  /** Nobody should be declared dead for a while. */
+  readonly onOutage: () => void;
+}
+
+/** What handlers that have been told to end get before their jobs are handed back. */
+const ABORT_GRACE_MS = 100;
+/** What storing the last outcomes may take beyond the drain, before it is left to the rescue. */
+const FLUSH_MS = 1_000;
+
+/**
+ * One running engine, from the claim to the ack: the pools of its queues, the dispatcher between them and the database, and the lease that
+ * makes its jobs its own.
+ */
+export class Worker implements Service {
+  readonly #claimer = new Claimer();
+  readonly #book = new LeaseBook();
+  readonly #settler: Settler;
+  readonly #keeper: LeaseKeeper;
+  readonly #dispatcher: Dispatcher;
+  readonly #reconciler: Reconciler;
+  readonly #isolation = new Isolation();
+  readonly #transactions: JobTransactions;
+  readonly #forced = new AbortController();
+  #started = false;
+  #drained: (() => void) | undefined;
+
+  constructor(private readonly options: WorkerOptions) {
+    const { session, tables, events, resolved } = options;
+    this.#transactions = new JobTransactions(options.pool, tables, options.scope);
+    this.#settler = new Settler(this.#book, events);
+    this.#keeper = new LeaseKeeper({
+      session,
+      tables,
+      events,
+      name: resolved.name,
+      lease: resolved.lease,
+      configs: options.configs,
+      onLost: () => this.#lost(),
+      onOutage: options.onOutage,
+    });
+    this.#dispatcher = new Dispatcher({
+      session,
+      events,
+      claimer: this.#claimer,
+      settler: this.#settler,
+      book: this.#book,
+      keeper: this.#keeper,
+      doorbell: new Doorbell(options.bells),
+      pacer: new Pacer({ pollIntervalMs: resolved.listen.pollIntervalMs }),
+      sweeps: new SweepClock(),
+      isolation: this.#isolation,
+    });
+    this.#reconciler = new Reconciler({
+      session,
+      events,
+      claimer: this.#claimer,
+      book: this.#book,
+      keeper: this.#keeper,
+      giveBack: (leases) => this.#dispatcher.giveBack(leases),
+      intervalMs: resolved.lease.heartbeatMs * 3,
+    });
+  }
+
+  get queues(): readonly string[] {
+    return this.#claimer.queues;
+  }
+
+  get running(): number {
+    return this.#claimer.running;
+  }
+
+  /** Jobs of one queue running here. */
+  runningOf(queue: string): number {
+    return this.#claimer.pool(queue)?.running ?? 0;
+  }
+
+  /** Works on one more queue, from now on. */
+  async serve(handler: Handler): Promise<void> {
+    this.#claimer.add(
+      new WorkerPool(
+        handler,
+        {
+          handle: compose(this.options.resolved.middleware, async (job) => handler.handle(job.payload, job)),
+          transactions: this.#transactions,
+          onStuck: (claimed) => this.#stuck(claimed),
+        },
+        {
+          onStarted: (claimed) => this.#announceStart(claimed),
+          onEnded: (ended) => this.#ended(ended),
+          onSlotFree: () => this.#slotFree(),
+        },
+      ),
+    );
+    if (this.#started) await this.#open();
+  }
+
+  async start(): Promise<void> {
+    await this.#keeper.start();
+    this.#started = true;
+    await this.#open();
+    await this.#reconciler.start();
+    await this.#dispatcher.start();
+  }
+
+  /**
+   * Drains: claims nothing more and waits for what runs, as long as `drainTimeoutMs`; then tells it to end, and
+   * hands back what does not. Whatever has ended is stored before the worker goes.
+   */
+  async stop(): Promise<void> {
+    if (this.#started) await this.#drain();
+    await this.#dispatcher.stop();
+    await this.#reconciler.stop();
+    await this.#keeper.stop();
+  }
+
+  /** Ends a drain that is under way, or to come, at once: everything is handed back. */
+  forceStop(): void {
+    this.#forced.abort();
+  }
+
+  /** A queue may have work. */
+  hint(queue: string): void {
+    this.#dispatcher.hint(queue);
+  }
+
+  rang(queue: string): void {
+    this.#dispatcher.rang(queue);
+  }
+
+  suspectAll(): void {
+    this.#dispatcher.suspectAll();
+  }
+
+  /** Jobs on their last chance wait in queues of ours. */
+  aloneFound(): void {
+    this.#isolation.found();
+    this.#dispatcher.call();
+  }
+
+  async #open(): Promise<void> {
+    await this.options.session.run(openLanes, { queues: this.#claimer.queues });
+    this.#dispatcher.suspectAll();
+  }
+
+  async #drain(): Promise<void> {
+    this.#dispatcher.quiesce();
+    this.#returnBuffers();
+    await this.#idleWithin(this.options.resolved.shutdown.drainTimeoutMs, this.#forced.signal);
+    if (!this.#claimer.idle) await this.#handBack();
+    await this.#within(FLUSH_MS, this.#dispatcher.flushed());
+  }
+
+  async #handBack(): Promise<void> {
+    for (const pool of this.#claimer.pools) pool.abortAll((claimed) => new ShutdownError(claimed.queue, claimed.id));
+    await this.#idleWithin(ABORT_GRACE_MS, new AbortController().signal);
+    for (const pool of this.#claimer.pools) pool.releaseAll();
+  }
+
+  async #idleWithin(ms: number, signal: AbortSignal): Promise<void> {
+    if (this.#claimer.idle) return;
+    const over = new AbortController();
+    const idle = new Promise<void>((resolve) => (this.#drained = resolve));
+    await Promise.race([idle, pause(ms, AbortSignal.any([signal, over.signal]))]);
+    this.#drained = undefined;
+    over.abort();
+  }
+
+  async #within(ms: number, work: Promise<void>): Promise<void> {
+    const over = new AbortController();
+    await Promise.race([work, pause(ms, over.signal)]);
+    over.abort();
+  }
+
+  #returnBuffers(): void {
+    for (const pool of this.#claimer.pools) {
+      for (const claimed of pool.takeBuffered()) this.#settler.add({ claimed, settlement: { kind: 'release' }, runMs: 0, stored: false });
+    }
+  }
+
+  #announceStart(claimed: ClaimedJob): void {
+    if (!this.options.events.observed) return;
+    const waitMs = Math.max(0, Date.now() - Date.parse(claimed.readyAt));
+    this.options.events.emit({ type: 'started', queue: claimed.queue, jobId: claimed.id, runCount: claimed.runCount + 1, waitMs });
+  }
+
+  #ended(ended: EndedAttempt): void {
+    this.#settler.add(ended);
+    if (ended.settlement.kind === 'retry' || ended.settlement.kind === 'snooze') this.options.onScheduled(ended.settlement.delayMs);
+    this.#dispatcher.call();
+  }
+
+  #slotFree(): void {
+    if (this.#drained !== undefined && this.#claimer.idle) this.#drained();
+    this.#dispatcher.call();
+  }
+
+  #stuck(claimed: ClaimedJob): () => void {
+    const attempt = { queue: claimed.queue, jobId: claimed.id, runCount: claimed.runCount + 1 };
+    this.options.events.emit({ type: 'stuck', ...attempt });
+    return () => {};
+  }
+
+  #lost(): void {
+    this.#returnBuffers();
+    for (const pool of this.#claimer.pools) pool.abortAll((claimed) => new LeaseLostError(claimed.queue, claimed.id));
+    if (this.#keeper.workerId === 0) this.#book.clear();
+  }
+}

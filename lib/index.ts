@@ -1,0 +1,147 @@
+/**
+ * `nestjs-taskmaster`: background jobs for NestJS, in PostgreSQL.
+ * What is not listed here is private. The engine without Nest is `nestjs-taskmaster/engine`.
+ */
+
+// The module.
+export { TaskmasterModule } from './nest/taskmaster.module.js';
+export type {
+  TaskmasterModuleExtras,
+  TaskmasterModuleOptions,
+  TaskmasterOptionsFactory,
+} from './nest/taskmaster.options.js';
+export type { EnhancerKind, EnhancerOptions } from './nest/enhancers.js';
+
+// Services and their tokens.
+export { ConsumerRegistry, type Consumer } from './nest/consumer.registry.js';
+export { PublisherService } from './nest/publisher.service.js';
+export { TaskmasterEvents } from './nest/taskmaster.events.js';
+export { TaskmasterHealth, type HealthIndicatorAnswer, type IsHealthyOptions } from './nest/taskmaster.health.js';
+export { TaskmasterRuntime } from './nest/taskmaster.runtime.js';
+export {
+  getPublisherToken,
+  getTaskmasterPoolToken,
+  getTaskmasterToken,
+  type InstanceService,
+} from './nest/taskmaster.tokens.js';
+export {
+  InjectPublisher,
+  InjectTaskmaster,
+  InjectTaskmasterPool,
+} from './nest/decorators/inject.decorator.js';
+
+// Handlers.
+export {
+  QueueHandler,
+  type HandlerMethod,
+  type HandlerReturn,
+  type QueueHandlerOptions,
+  type TypedMethodDecorator,
+} from './nest/decorators/queue-handler.decorator.js';
+export { JobHeaders } from './nest/decorators/job-headers.decorator.js';
+export { JobRef } from './nest/decorators/job-ref.decorator.js';
+export { JobSignal } from './nest/decorators/job-signal.decorator.js';
+export { JobTx } from './nest/decorators/job-tx.decorator.js';
+export { OnJobEvent, type OnJobEventOptions } from './nest/decorators/on-job-event.decorator.js';
+export { Payload, type Pipe } from './nest/decorators/payload.decorator.js';
+export { JOB } from './nest/job.token.js';
+export type { JobMiddleware } from './nest/job.middleware.js';
+export { getJob, isTaskmasterContext, TASKMASTER_CONTEXT } from './nest/taskmaster.context.js';
+export type { Middleware } from './engine/worker/middleware.js';
+export type { HandlerOptions } from './engine/job/handler.js';
+export { Job } from './engine/job/job.js';
+export {
+  ack,
+  AckOutcome,
+  HandlerOutcome,
+  isHandlerOutcome,
+  reject,
+  RejectOutcome,
+  retry,
+  RetryOutcome,
+  snooze,
+  SnoozeOutcome,
+} from './engine/job/outcome.js';
+
+// Queues and publishing.
+export { defineQueue } from './engine/job/define-queue.js';
+export type { AnyQueue } from './engine/job/queue.js';
+export type { QueueDefinition, QueueDefinitionOptions, QueueOptions } from './engine/job/queue-definition.js';
+export type {
+  InputOf,
+  KnownQueueName,
+  PayloadOf,
+  ResultOf,
+  TaskmasterQueues,
+} from './engine/job/queue-types.js';
+export type { Backoff, BackoffPolicy } from './engine/retry/backoff.js';
+export type { StandardIssue, StandardResult, StandardSchema } from './engine/codec/standard-schema.js';
+export type { EnqueuedJob, EnqueueOptions, JobOptions, NewJob } from './engine/publisher/enqueue-options.js';
+export type { SqlExecutor, Transaction } from './engine/connection/executor.js';
+
+// Options.
+export type {
+  ConnectionOption,
+  EmbeddedOptions,
+  LeaseOptions,
+  ListenOptions,
+  MultiHostConfig,
+  ShutdownOptions,
+  TaskmasterOptions,
+} from './engine/options.js';
+
+// Events and health.
+export type {
+  CompletedEvent,
+  EngineDrainingEvent,
+  EngineErrorEvent,
+  EngineStartedEvent,
+  EngineStoppedEvent,
+  EngineWarningEvent,
+  EnqueuedEvent,
+  EventBase,
+  EventOf,
+  FailedEvent,
+  JobError,
+  LeaseLostEvent,
+  ListenerLostEvent,
+  ListenerRestoredEvent,
+  ListenerUnavailableEvent,
+  ReleasedEvent,
+  RescuedEvent,
+  RetriedEvent,
+  SnoozedEvent,
+  StartedEvent,
+  StuckEvent,
+  TaskmasterEvent,
+  TaskmasterEventType,
+  WorkerLostEvent,
+} from './engine/events.js';
+export type { HealthReport, TaskmasterState } from './engine/taskmaster.js';
+
+// Errors.
+export {
+  ClosedError,
+  DatabaseError,
+  DatabaseUnreachableError,
+  DuplicateHandlerError,
+  EmbeddedPostgresError,
+  EnqueueOutcomeUnknownError,
+  InvalidHandlerError,
+  InvalidOptionsError,
+  InvalidPayloadError,
+  InvalidQueueNameError,
+  JobTimeoutError,
+  JobTransactionError,
+  LeaseLostError,
+  NotOpenError,
+  PayloadTooLargeError,
+  PermissionDeniedError,
+  SchemaBehindError,
+  SchemaTooNewError,
+  ShutdownError,
+  StorageFullError,
+  TaskmasterError,
+  TransactionAbortedError,
+  UnknownInstanceError,
+} from './engine/errors.js';

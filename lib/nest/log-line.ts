@@ -1,0 +1,115 @@
+import type { JobError, TaskmasterEvent } from '../engine/events.js';
+
+/** What is logged about an event: one line of `key=value` pairs, with the keys of the original Taskmaster. */
+export interface LogLine {
+  readonly level: 'debug' | 'log' | 'warn' | 'error';
+  readonly text: string;
+}
+
+/** The longest text of an error in a line, in characters. */
+const MAX_ERROR_LENGTH = 1_000;
+
+/** Never holds a payload. `undefined` for events that are not logged. */
+export function logLineOf(event: TaskmasterEvent): LogLine | undefined {
+  switch (event.type) {
+    case 'enqueued':
+      return undefined;
+    case 'started':
+      return line('debug', { ...job(event), status: 'start', attempt: event.runCount });
+    case 'completed':
+      return line('debug', { ...job(event), status: 'ack', attempt: event.runCount, time: ms(event.runMs) });
+    case 'retried':
+      return line('warn', {
+        ...job(event),
+        status: 'retry',
+        attempt: event.runCount,
+        time: ms(event.runMs),
+        delay: ms(event.delayMs),
+        error: errorText(event.error),
+      });
+    case 'failed':
+      return line('error', {
+        ...job(event),
+        status: event.cause === 'reject' ? 'reject' : 'failed',
+        attempt: event.runCount,
+        time: ms(event.runMs),
+        error: errorText(event.error),
+      });
+    case 'snoozed':
+      return line('debug', { ...job(event), status: 'snooze', attempt: event.runCount, delay: ms(event.delayMs) });
+    case 'released':
+      return line('log', { ...job(event), status: 'released', attempt: event.runCount });
+    case 'leaseLost':
+      return line('warn', { ...job(event), status: 'lease-lost', attempt: event.runCount });
+    case 'rescued':
+      return line(event.failed ? 'error' : 'warn', {
+        ...job(event),
+        status: event.failed ? 'rescued-failed' : 'rescued',
+        attempt: event.runCount,
+      });
+    case 'stuck':
+      return line('warn', { ...job(event), status: 'stuck', attempt: event.runCount });
+    case 'listenerLost':
+      return line('warn', { listener: 'lost', reason: event.reason });
+    case 'listenerRestored':
+      return line('log', { listener: 'restored' });
+    case 'listenerUnavailable':
+      return line('warn', { listener: 'unavailable', reason: event.reason });
+    case 'workerLost':
+      return line('error', { worker: 'lost', reason: event.reason });
+    case 'engineError':
+      return line('error', {
+        engine: 'error',
+        operation: event.operation,
+        ...(event.queue === undefined ? {} : { queue: event.queue }),
+        error: errorText(event.error),
+      });
+    case 'engineWarning':
+      return line('warn', { engine: 'warning', message: event.message });
+    case 'engineStarted':
+      return line('log', {
+        engine: 'started',
+        queues: event.queues.map(({ queue, concurrency }) => `${queue}:${concurrency}`).join(','),
+      });
+    case 'engineDraining':
+      return line('log', { engine: 'draining', running: event.running });
+    case 'engineStopped':
+      return line('log', { engine: 'stopped' });
+  }
+}
+
+function job(event: { readonly queue: string; readonly jobId: string }): { queue: string; id: string } {
+  return { queue: event.queue, id: event.jobId };
+}
+
+function ms(duration: number): string {
+  return `${Math.round(duration)}ms`;
+}
+
+function line(level: LogLine['level'], fields: Record<string, string | number>): LogLine {
+  const text = Object.entries(fields)
+    .map(([key, value]) => `${key}=${quoted(String(value))}`)
+    .join(' ');
+  return { level, text };
+}
+
+/** Errors as they come, with their name and code but without their stack: a log line is one line. */
+function errorText(error: unknown): string {
+  if (typeof error !== 'object' || error === null) return cut(String(error));
+  const { name = 'Error', message = '', code } = error as Partial<JobError>;
+  return cut(code === undefined ? `${name}: ${message}` : `${name} [${code}]: ${message}`);
+}
+
+function cut(text: string): string {
+  return text.length > MAX_ERROR_LENGTH ? `${text.slice(0, MAX_ERROR_LENGTH)}…` : text;
+}
+
+const PLAIN = /^[\w.:,@/+-]+$/;
+/** What `JSON.stringify` leaves alone, though terminals obey it or show it as a line break: C1, DEL, separators, direction marks. */
+const UNSAFE = /[\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Names and messages come from outside, so nothing in them may begin a line, or another field. */
+function quoted(value: string): string {
+  if (PLAIN.test(value)) return value;
+  return JSON.stringify(value).replace(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

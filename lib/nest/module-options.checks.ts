@@ -1,0 +1,78 @@
+import { InvalidOptionsError } from '../engine/errors.js';
+import type { HandlerOptions } from '../engine/job/handler.js';
+import { boolean, check, listOf, object, oneOf, splitOptions, throwProblems, withDefaults, type Checks } from '../engine/option-checker.js';
+import { checkHandlerOptions } from '../engine/option-checks.js';
+import type { TaskmasterOptions } from '../engine/options.js';
+import { taskmasterProblems } from '../engine/resolve-options.js';
+import type { QueueHandlerOptions } from './decorators/queue-handler.decorator.js';
+import type { EnhancerOptions } from './enhancers.js';
+import { isMiddleware } from './middleware.chain.js';
+import { MODULE_DEFAULTS, type TaskmasterModuleOptions } from './taskmaster.options.js';
+
+/** The options of a module, divided into those of the engine and those of the Nest layer. */
+export interface CheckedModuleOptions {
+  readonly engine: TaskmasterOptions;
+  readonly nest: NestOptions;
+}
+
+/** The options of the Nest layer, with their defaults. */
+export type NestOptions = Required<
+  Pick<TaskmasterModuleOptions, 'autoStart' | 'enhancers' | 'handleSignals' | 'logger' | 'middleware'>
+>;
+
+const enhancers = object({ pipes: boolean, interceptors: boolean, guards: boolean, filters: boolean });
+
+const MODULE_CHECKS = {
+  autoStart: boolean,
+  enhancers,
+  handleSignals: oneOf('auto', 'off'),
+  logger: boolean,
+  middleware: listOf(
+    check('a function (job, next), a class with a method use(job, next), or an instance of one', isMiddleware),
+  ),
+} satisfies Checks;
+
+const HANDLER_CHECKS = {
+  enhancers,
+  instance: check('the name of an instance', (value) => typeof value === 'string' && value !== ''),
+} satisfies Checks;
+
+/** What `forRootAsync` takes; the rest comes from its factory. */
+const ASYNC_KEYS = ['imports', 'inject', 'useFactory', 'useClass', 'useExisting', 'provideInjectionTokensFrom', 'name', 'isGlobal'];
+
+/**
+ * @param instance name of the instance, which is given beside the options
+ * @throws InvalidOptionsError listing every problem
+ */
+export function checkedModuleOptions(instance: string, options: TaskmasterModuleOptions): CheckedModuleOptions {
+  const name = check(
+    `"${instance}", the name given beside the factory, or nothing`,
+    (value) => value === instance,
+  );
+  throwProblems(`TaskmasterModule "${instance}"`, taskmasterProblems(options, process.env, { ...MODULE_CHECKS, name }));
+  const { own, rest } = splitOptions(options, MODULE_CHECKS);
+  return { engine: rest as unknown as TaskmasterOptions, nest: withDefaults<NestOptions>(MODULE_DEFAULTS, own) };
+}
+
+/**
+ * @param label `MailHandlers.send`
+ * @throws InvalidOptionsError listing every problem
+ */
+export function checkedHandlerOptions(
+  label: string,
+  options: QueueHandlerOptions,
+): { readonly engine: HandlerOptions; readonly enhancers: EnhancerOptions | undefined } {
+  checkHandlerOptions(`@QueueHandler() ${label}`, options, HANDLER_CHECKS);
+  const { own, rest } = splitOptions(options, HANDLER_CHECKS);
+  return { engine: rest, enhancers: own['enhancers'] as EnhancerOptions | undefined };
+}
+
+/** @throws InvalidOptionsError for options of the instance that are given where its factory is */
+export function checkAsyncOptions(options: object): void {
+  const unknown = Object.keys(options).filter((key) => !ASYNC_KEYS.includes(key));
+  const problems = unknown.map((key) => `${key}: unknown here; options of Taskmaster are returned by the factory`);
+  if (!['useFactory', 'useClass', 'useExisting'].some((key) => key in options)) {
+    problems.push('one of useFactory, useClass and useExisting is needed');
+  }
+  if (problems.length > 0) throw new InvalidOptionsError('TaskmasterModule.forRootAsync()', problems);
+}

@@ -1,0 +1,139 @@
+import {
+  Injectable,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { ModulesContainer, SerializedGraph } from '@nestjs/core';
+import { UnknownInstanceError } from '../engine/errors.js';
+import { queueNameOf } from '../engine/job/queue-name.js';
+import { labelOf } from './discovered-method.js';
+import { resolveEnhancers } from './enhancers.js';
+import { HandlerExplorer, instanceOf, type DiscoveredHandler } from './handler.explorer.js';
+import { HandlerInvoker } from './handler.invoker.js';
+import { JobEventBinder, listenedInstanceOf } from './job-event.binder.js';
+import { checkedHandlerOptions } from './module-options.checks.js';
+import { ProcessSignals } from './process.signals.js';
+import { TASKMASTER_CONTEXT } from './taskmaster.context.js';
+import { TaskmasterCore } from './taskmaster.core.js';
+
+/**
+ * Runs the worker pools of an instance. Its module comes last at start and first at shutdown, so that handlers
+ * run only while everything they use is initialised and not yet destroyed.
+ */
+@Injectable()
+export class TaskmasterLifecycle implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
+  readonly #signals: ProcessSignals;
+  #stopping = false;
+
+  constructor(
+    private readonly core: TaskmasterCore,
+    private readonly handlers: HandlerExplorer,
+    private readonly invoker: HandlerInvoker,
+    private readonly listeners: JobEventBinder,
+    private readonly modules: ModulesContainer,
+    private readonly graph: SerializedGraph,
+  ) {
+    this.#signals = new ProcessSignals(this.#signalTarget());
+    core.onClosed(() => this.#signals.remove());
+  }
+
+  /** Finds, checks and registers what is decorated. */
+  async onModuleInit(): Promise<void> {
+    await this.core.orCloseAll(async () => {
+      await this.core.prepareMiddleware();
+      this.#registerHandlers();
+      this.#bindListeners();
+    });
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.core.orCloseAll(async () => {
+      if (this.core.nest.autoStart) await this.core.engine.start();
+      if (this.core.nest.handleSignals === 'auto') this.#signals.install();
+    });
+  }
+
+  /** All instances of the application drain at once: Nest would take one after the other, each with its own time limit. */
+  async onModuleDestroy(): Promise<void> {
+    await Promise.all(this.#siblings().map((lifecycle) => lifecycle.stop()));
+  }
+
+  /** Claims no more jobs and waits for those that run, up to the drain timeout. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.core.engine.stop();
+  }
+
+  #registerHandlers(): void {
+    const all = this.handlers.explore();
+    for (const handler of all) this.#assertInstanceExists(labelOf(handler), instanceOf(handler));
+    for (const handler of all) {
+      if (instanceOf(handler) === this.core.name) this.#register(handler);
+    }
+  }
+
+  #register(handler: DiscoveredHandler): void {
+    const { classRef, method, entry, wrapper } = handler;
+    const { engine, enhancers } = checkedHandlerOptions(labelOf(handler), entry.options);
+    const invoke = this.invoker.create(handler, resolveEnhancers(this.core.nest.enhancers, enhancers));
+    this.core.register(
+      { queue: entry.queue, handle: invoke, label: labelOf(handler), options: engine },
+      { className: classRef.name, methodName: method },
+    );
+    this.#addToGraph(wrapper.id, classRef.name, method, queueNameOf(entry.queue));
+  }
+
+  /** Shows the handler in Nest's devtools, as it shows routes. */
+  #addToGraph(classNodeId: string, className: string, methodName: string, queue: string): void {
+    this.graph.insertEntrypoint(
+      {
+        id: `${classNodeId}_${methodName}_${queue}`,
+        type: TASKMASTER_CONTEXT,
+        methodName,
+        className,
+        classNodeId,
+        metadata: { key: queue },
+      },
+      classNodeId,
+    );
+  }
+
+  #bindListeners(): void {
+    const all = this.listeners.explore();
+    for (const listener of all) this.#assertInstanceExists(labelOf(listener), listenedInstanceOf(listener));
+    for (const listener of all) {
+      if (listenedInstanceOf(listener) !== this.core.name) continue;
+      this.core.onClosed(this.core.engine.events.subscribe(this.listeners.bind(listener)));
+    }
+  }
+
+  #assertInstanceExists(label: string, instance: string): void {
+    const known = this.core.instanceNames();
+    if (!known.includes(instance)) throw new UnknownInstanceError(label, instance, known);
+  }
+
+  #signalTarget() {
+    const { core } = this;
+    const isStopping = (): boolean => this.#stopping;
+    return {
+      get stopping() {
+        return isStopping();
+      },
+      drain: async () => {
+        await this.stop();
+        await core.close();
+      },
+      handBack: async () => {
+        core.engine.forceStop();
+        await core.engine.stop();
+      },
+    };
+  }
+
+  #siblings(): TaskmasterLifecycle[] {
+    return [...this.modules.values()]
+      .map((module) => module.providers.get(TaskmasterLifecycle)?.instance)
+      .filter((instance) => instance instanceof TaskmasterLifecycle);
+  }
+}

@@ -1,0 +1,57 @@
+import { Injectable } from '@nestjs/common';
+import type { HandlerOptions } from '../engine/job/handler.js';
+import type { Job } from '../engine/job/job.js';
+import type { AnyQueue } from '../engine/job/queue.js';
+import type { PayloadOf, ResultOf } from '../engine/job/queue-types.js';
+import type { HandlerRegistration, TaskmasterState } from '../engine/taskmaster.js';
+import type { HandlerReturn } from './decorators/queue-handler.decorator.js';
+import { settled } from './settled.js';
+import { TaskmasterCore } from './taskmaster.core.js';
+
+/** Starts and stops the worker pools of an instance. The application does both by itself unless `autoStart` is `false`. */
+@Injectable()
+export class TaskmasterRuntime {
+  constructor(private readonly core: TaskmasterCore) {}
+
+  get state(): TaskmasterState {
+    return this.core.engine.state;
+  }
+
+  /** Jobs running here now. */
+  get running(): number {
+    return this.core.engine.running;
+  }
+
+  /** Starts to work on the queues that have handlers. Idempotent; also after `stop()`. */
+  async start(): Promise<void> {
+    await this.core.engine.start();
+  }
+
+  /**
+   * Takes no new jobs and waits for those that run, up to `shutdown.drainTimeoutMs`; then they are aborted and handed back.
+   * Idempotent. Jobs can still be enqueued.
+   */
+  async stop(): Promise<void> {
+    await this.core.engine.stop();
+  }
+
+  /**
+   * Registers a function as the handler of a queue, also while running: for handlers that no decorator can name, and for
+   * modules that are loaded lazily. Nest's enhancers do not apply to it; middleware does.
+   *
+   * @throws DuplicateHandlerError when the queue has a handler
+   * @throws InvalidOptionsError
+   */
+  register<Queue extends AnyQueue>(
+    queue: Queue,
+    handler: (payload: PayloadOf<Queue>, job: Job<PayloadOf<Queue>>) => HandlerReturn<ResultOf<Queue>>,
+    options?: HandlerOptions,
+  ): void {
+    const methodName = handler.name === '' ? 'anonymous' : handler.name;
+    const handle: HandlerRegistration['handle'] = async (payload, job) => settled(await handler(payload, job));
+    this.core.register(
+      { queue, handle, label: methodName, ...(options === undefined ? {} : { options }) },
+      { className: undefined, methodName },
+    );
+  }
+}
