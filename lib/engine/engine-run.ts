@@ -87,9 +87,12 @@ export class EngineRun implements Service {
     await startAll(this.#parts);
   }
 
-  /** The worker drains first, while bells and promotions still arrive for others; the connection goes last. */
+  /** The worker drains first. Then everything ends at once: who still waits for the database is told that it is over. */
   async stop(): Promise<void> {
-    await stopAll(this.#parts).finally(() => this.#session.close());
+    await this.#worker.drain();
+    const stopped = stopAll(this.#parts);
+    await this.#session.close();
+    await stopped;
   }
 
   forceStop(): void {

@@ -32,8 +32,11 @@ async function newDataDir(): Promise<string> {
   return join(await temporaryFolder(), 'data');
 }
 
-async function query(server: EmbeddedPostgres, text: string): Promise<unknown[]> {
-  const client = new pg.Client(server.connectionConfig);
+async function query(
+  { connectionConfig }: Pick<EmbeddedPostgres, 'connectionConfig'>,
+  text: string,
+): Promise<unknown[]> {
+  const client = new pg.Client(connectionConfig);
   await client.connect();
   try {
     return (await client.query(text)).rows;
@@ -143,32 +146,30 @@ describe('EmbeddedPostgres', () => {
   });
 
   describe('started by several at once', () => {
-    it('starts one server, which ends with the one that started it', async () => {
+    it('makes the data once and starts one server', async () => {
       const dataDir = await newDataDir();
-      const [starter, user] = [embedded({ dataDir }), embedded({ dataDir })];
-      await starter.start();
-      await user.start();
-      expect(user.connectionConfig).toEqual(starter.connectionConfig);
-
-      const pid = await serverPid(dataDir);
-      await user.stop();
-      expect(await query(starter, 'select 1 as one')).toEqual([{ one: 1 }]);
-      await starter.stop();
-      expect(await isGone(pid)).toBe(true);
+      const servers = [embedded({ dataDir }), embedded({ dataDir }), embedded({ dataDir })];
+      await Promise.all(servers.map((server) => server.start()));
+      const [first, ...others] = servers.map((server) => server.connectionConfig);
+      expect(others).toEqual([first, first]);
+      expect(await readdir(dirname(dataDir))).toEqual(['data']);
     });
 
-    it('makes the data once when processes begin together', async () => {
+    it('runs until the process that started it stops', async () => {
       const dataDir = await newDataDir();
-      const here = embedded({ dataDir });
-      const there = [childProcess(SCRIPT, { args: [dataDir] }), childProcess(SCRIPT, { args: [dataDir] })];
-      await here.start();
-      const ports = await Promise.all(there.map((child) => child.line(/^port /)));
-      const port = `port ${here.connectionConfig.port}`;
-      expect(ports).toEqual([port, port]);
-      expect(await readdir(dirname(dataDir))).toEqual(['data']);
+      const starter = childProcess(SCRIPT, { args: [dataDir] });
+      const port = await starter.line(/^port /);
+      const user = embedded({ dataDir });
+      await user.start();
+      expect(`port ${user.connectionConfig.port}`).toBe(port);
 
-      for (const child of there) child.kill('SIGTERM');
-      for (const child of there) expect(await child.exit()).toEqual({ code: 0, signal: null });
+      const { connectionConfig } = user;
+      const pid = await serverPid(dataDir);
+      await user.stop();
+      expect(await query({ connectionConfig }, 'select 1 as one')).toEqual([{ one: 1 }]);
+      starter.kill('SIGTERM');
+      expect(await starter.exit()).toEqual({ code: 0, signal: null });
+      expect(await isGone(pid)).toBe(true);
     });
   });
 
@@ -238,6 +239,7 @@ describe('EmbeddedPostgres', () => {
       const pid = await serverPid(dataDir);
       parent.killGroup('SIGINT');
       expect(await parent.line(/^after SIGINT/)).toBe('after SIGINT: alive');
+      expect(await watchdogPid(pid)).toBeGreaterThan(0);
 
       parent.kill('SIGTERM');
       expect(await parent.exit()).toEqual({ code: 0, signal: null });

@@ -35,7 +35,7 @@ export class TestProcess {
   constructor(private readonly child: ChildProcess) {
     createInterface(child.stdout!).on('line', this.stdout.signal);
     createInterface(child.stderr!).on('line', this.stderr.signal);
-    this.ended = once(child, 'close').then(([code, signal]) => ({ code, signal }) as ProcessEnd);
+    this.ended = once(child, 'close').then(([code, signal]) => ({ code, signal }));
   }
 
   get pid(): number {

@@ -24,8 +24,8 @@ describe('toJobError', () => {
   const THROWN: Record<string, [thrown: unknown, message: string]> = {
     'a string': ['boom', 'boom'],
     'an empty string': ['', ''],
-    'undefined': [undefined, 'undefined'],
-    'null': [null, 'null'],
+    undefined: [undefined, 'undefined'],
+    null: [null, 'null'],
     '0': [0, '0'],
     'a BigInt': [5n, '5'],
     'a symbol': [Symbol('boom'), 'Symbol(boom)'],
@@ -50,7 +50,11 @@ describe('toJobError', () => {
   });
 
   it('takes an object with a message for an error', () => {
-    expect(toJobError({ message: 'remote', code: 'E1' })).toEqual({ name: 'Error', message: 'remote', code: 'E1' });
+    expect(toJobError({ message: 'remote', code: 'E1' })).toEqual({
+      name: 'Error',
+      message: 'remote',
+      code: 'E1',
+    });
   });
 
   it('takes an error of another realm', () => {
@@ -65,7 +69,7 @@ describe('toJobError', () => {
 
   it('does without the properties whose getters throw', () => {
     const error = new Error('kept');
-    for (const key of ['name', 'code', 'stack', 'cause']) {
+    for (const key of ['stack', 'name', 'code', 'cause']) {
       Object.defineProperty(error, key, {
         get() {
           throw new Error('not this one');
@@ -78,11 +82,20 @@ describe('toJobError', () => {
   it('takes a revoked proxy', () => {
     const { proxy, revoke } = Proxy.revocable(new Error('gone'), {});
     revoke();
-    expect(toJobError(proxy)).toEqual({ name: 'NonError', message: 'an object without a message was thrown' });
+    expect(toJobError(proxy)).toEqual({
+      name: 'NonError',
+      message: 'an object without a message was thrown',
+    });
   });
 
   it('copies nothing else of an error, such as the detail of a database error', () => {
-    const fields = { code: '23505', detail: 'Key (email)=(secret)', where: 'secret', hint: 'secret', query: 'secret' };
+    const fields = {
+      code: '23505',
+      detail: 'Key (email)=(secret)',
+      where: 'secret',
+      hint: 'secret',
+      query: 'secret',
+    };
     const stored = toJobError(Object.assign(new Error('duplicate key'), fields));
     expect(Object.keys(stored).toSorted()).toEqual(['code', 'message', 'name', 'stack']);
     expect(JSON.stringify(stored)).not.toContain('secret');
@@ -171,7 +184,11 @@ describe('toJobError', () => {
 
 function messages(error: Error): string[] {
   const found: string[] = [];
-  for (let stored: ReturnType<typeof toJobError> | undefined = toJobError(error); stored; stored = stored.cause) {
+  for (
+    let stored: ReturnType<typeof toJobError> | undefined = toJobError(error);
+    stored;
+    stored = stored.cause
+  ) {
     found.push(stored.message);
   }
   return found;

@@ -70,11 +70,11 @@ describe('delayOf', () => {
     'an async function': () => Promise.resolve(5),
     'an empty array': [],
     'an array of text': ['5s'],
-    'NaN': NaN,
+    NaN: NaN,
     'an unknown type': { type: 'cubic', delayMs: 5 },
     'a policy with text': { type: 'fixed', delayMs: '5s' },
-    'null': null,
-    'text': '5s',
+    null: null,
+    text: '5s',
   };
 
   it.each(Object.entries(BROKEN))('uses the default instead of %s, and says so', (_, backoff) => {

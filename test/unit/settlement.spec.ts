@@ -13,10 +13,22 @@ const TABLE: [outcome: Outcome, attempt: typeof FIRST, settlement: Settlement][]
   [{ kind: 'ack', result: undefined }, LAST, { kind: 'complete', result: undefined }],
 
   [{ kind: 'error', error: boom }, FIRST, { kind: 'retry', delayMs: BACKOFF_MS, error: BOOM }],
-  [{ kind: 'error', error: boom }, { ...LAST, runCount: 2 }, { kind: 'retry', delayMs: BACKOFF_MS, error: BOOM }],
+  [
+    { kind: 'error', error: boom },
+    { ...LAST, runCount: 2 },
+    { kind: 'retry', delayMs: BACKOFF_MS, error: BOOM },
+  ],
   [{ kind: 'error', error: boom }, LAST, { kind: 'fail', cause: 'exhausted', error: BOOM }],
-  [{ kind: 'error', error: boom }, { ...LAST, runCount: 4 }, { kind: 'fail', cause: 'exhausted', error: BOOM }],
-  [{ kind: 'error', error: boom }, { runCount: 1, maxAttempts: 1 }, { kind: 'fail', cause: 'exhausted', error: BOOM }],
+  [
+    { kind: 'error', error: boom },
+    { ...LAST, runCount: 4 },
+    { kind: 'fail', cause: 'exhausted', error: BOOM },
+  ],
+  [
+    { kind: 'error', error: boom },
+    { runCount: 1, maxAttempts: 1 },
+    { kind: 'fail', cause: 'exhausted', error: BOOM },
+  ],
 
   [{ kind: 'reject', reason: boom }, FIRST, { kind: 'fail', cause: 'reject', error: BOOM }],
   [
@@ -32,7 +44,11 @@ const TABLE: [outcome: Outcome, attempt: typeof FIRST, settlement: Settlement][]
 
   [{ kind: 'retry', delayMs: 0, reason: boom }, FIRST, { kind: 'retry', delayMs: 0, error: BOOM }],
   [{ kind: 'retry', delayMs: 1.5, reason: boom }, FIRST, { kind: 'retry', delayMs: 2, error: BOOM }],
-  [{ kind: 'retry', delayMs: undefined, reason: boom }, FIRST, { kind: 'retry', delayMs: BACKOFF_MS, error: BOOM }],
+  [
+    { kind: 'retry', delayMs: undefined, reason: boom },
+    FIRST,
+    { kind: 'retry', delayMs: BACKOFF_MS, error: BOOM },
+  ],
   [{ kind: 'retry', delayMs: NaN, reason: boom }, FIRST, { kind: 'retry', delayMs: BACKOFF_MS, error: BOOM }],
   [{ kind: 'retry', delayMs: 5, reason: boom }, LAST, { kind: 'fail', cause: 'exhausted', error: BOOM }],
   [

@@ -13,6 +13,14 @@ export interface Connected {
   readonly direct: boolean;
 }
 
+/** Options of {@link Cluster.connect}. */
+export interface ConnectOptions {
+  /** Settings of this connection alone. */
+  readonly extra?: pg.ClientConfig;
+  /** Gives up at once, also in the middle of connecting. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * The servers of one connection option. With several hosts, the one that is not in recovery is used; it is remembered, and looked
  * for again when it fails or turns read-only.
@@ -53,11 +61,11 @@ export class Cluster {
    *
    * @throws DatabaseUnreachableError when none does; names the last one tried
    */
-  async connect(extra: pg.ClientConfig = {}): Promise<Connected> {
+  async connect({ extra = {}, signal }: ConnectOptions): Promise<Connected> {
     let failure: unknown;
-    for (let attempt = 0; attempt < this.#targets.length; attempt += 1) {
+    for (let attempt = 0; attempt < this.#targets.length && !signal.aborted; attempt += 1) {
       try {
-        return await this.#greet(extra);
+        return await this.#greet(extra, signal);
       } catch (error) {
         failure = error;
         this.advance();
@@ -77,9 +85,11 @@ export class Cluster {
     return { ...(this.configs[0] as pg.ClientConfig), ...extra };
   }
 
-  async #greet(extra: pg.ClientConfig): Promise<Connected> {
+  async #greet(extra: pg.ClientConfig, signal: AbortSignal): Promise<Connected> {
     const client = new pg.Client(this.clientConfig(extra));
     client.on('error', () => {}); // also reported as 'end', which every owner watches
+    const giveUp = () => destroy(client);
+    signal.addEventListener('abort', giveUp, { once: true });
     try {
       await client.connect();
       const { rows } = await client.query<{ pid: number; recovering: boolean }>({
@@ -91,6 +101,8 @@ export class Cluster {
     } catch (error) {
       destroy(client);
       throw error;
+    } finally {
+      signal.removeEventListener('abort', giveUp);
     }
   }
 }

@@ -117,7 +117,7 @@ export class Database {
   async #reach(deadline: number): Promise<Connected> {
     for (;;) {
       try {
-        return await this.#cluster.connect();
+        return await this.#cluster.connect({ signal: this.#closing.signal });
       } catch (error) {
         if (isHopeless(error) || performance.now() + RETRY_MS >= deadline || this.#closing.signal.aborted) throw error;
         await pause(RETRY_MS, this.#closing.signal);

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { ClosedError } from '../errors.js';
+import { Deferred } from '../lifecycle/deferred.js';
 import type { Statement } from '../sql/statement.js';
 import type { Tables } from '../sql/tables.js';
 import { type Cluster, type Connected, destroy } from './cluster.js';
@@ -32,7 +33,7 @@ const PIN_PLANS = `set plan_cache_mode = force_generic_plan; set enable_seqscan 
 export class Session {
   #connected: Connected | undefined;
   #connecting: Promise<Connected> | undefined;
-  #closed = false;
+  readonly #closing = new AbortController();
   readonly #delay = new ReconnectDelay();
 
   constructor(private readonly options: SessionOptions) {}
@@ -44,7 +45,7 @@ export class Session {
    * @throws the driver's error otherwise; see `isConnectionFailure` for those that leave the outcome unknown
    */
   async run<Args, Row>(statement: Statement<Args, Row>, args: Args): Promise<Row[]> {
-    const connected = this.#connected ?? (await this.#connect());
+    const connected = this.#connected ?? (await this.#untilClosed(this.#connect()));
     try {
       const { rows } = await connected.client.query(this.#query(statement, args, connected.direct));
       return rows as Row[];
@@ -59,13 +60,26 @@ export class Session {
     return this.#connected?.direct;
   }
 
-  /** Ends the connection; statements on the wire fail. */
+  /** Ends the connection. Statements that wait for one, or for an answer, fail. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     this.#delay.cancel();
-    const connected = this.#connected ?? (await this.#connecting?.catch(() => undefined));
+    const connected = this.#connected;
     this.#connected = undefined;
     if (connected !== undefined) await endOf(connected.client);
+  }
+
+  /** Who waits for a connection when the session is closed is told so, instead of being kept. */
+  async #untilClosed(connecting: Promise<Connected>): Promise<Connected> {
+    const { signal } = this.#closing;
+    const closed = new Deferred<never>();
+    const onAbort = () => closed.reject(new ClosedError('query'));
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await Promise.race([connecting, closed.promise]);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
   }
 
   #query<Args>(statement: Statement<Args, unknown>, args: Args, direct: boolean): pg.QueryConfig {
@@ -80,15 +94,16 @@ export class Session {
   }
 
   #connect(): Promise<Connected> {
-    if (this.#closed) return Promise.reject(new ClosedError('query'));
+    if (this.#closing.signal.aborted) return Promise.reject(new ClosedError('query'));
     return (this.#connecting ??= this.#establish().finally(() => (this.#connecting = undefined)));
   }
 
   async #establish(): Promise<Connected> {
+    const { signal } = this.#closing;
     await this.#delay.wait();
-    if (this.#closed) throw new ClosedError('query');
+    if (signal.aborted) throw new ClosedError('query');
     try {
-      const connected = await this.options.cluster.connect(this.options.pipeline === true ? { pipeline: true } : {});
+      const connected = await this.options.cluster.connect({ extra: { pipeline: this.options.pipeline === true }, signal });
       if (connected.direct) await connected.client.query(PIN_PLANS);
       this.#adopt(connected);
       return connected;
@@ -99,6 +114,10 @@ export class Session {
   }
 
   #adopt(connected: Connected): void {
+    if (this.#closing.signal.aborted) {
+      destroy(connected.client);
+      throw new ClosedError('query');
+    }
     this.#delay.succeeded();
     this.#connected = connected;
     connected.client.once('end', () => {

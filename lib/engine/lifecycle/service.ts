@@ -8,7 +8,7 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-/** Starts in order; when one fails, those already started are stopped in reverse before the error goes on. */
+/** Starts in order; when one fails, those already started are stopped before the error goes on. */
 export async function startAll(services: readonly Service[]): Promise<void> {
   for (const [index, service] of services.entries()) {
     try {
@@ -20,11 +20,9 @@ export async function startAll(services: readonly Service[]): Promise<void> {
   }
 }
 
-/** Stops in reverse order. Every service is stopped, even when one fails; the first failure is thrown at the end. */
+/** Stops all of them together. Every service is stopped, even when one fails; the first failure is thrown at the end. */
 export async function stopAll(services: readonly Service[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const service of services.toReversed()) {
-    await service.stop().catch((error: unknown) => failures.push(error));
-  }
-  if (failures.length > 0) throw failures[0];
+  const results = await Promise.allSettled(services.map((service) => service.stop()));
+  const failure = results.find((result) => result.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
 }

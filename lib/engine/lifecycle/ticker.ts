@@ -33,8 +33,13 @@ export class Ticker implements Service {
     for (;;) {
       await pause(this.#waitMs(), this.#stopped.signal);
       if (this.#stopped.signal.aborted) return;
-      await this.options.tick().catch(this.options.onError);
+      await this.options.tick().catch((error: unknown) => this.#failed(error));
     }
+  }
+
+  /** What a tick meets while everything ends around it is no news. */
+  #failed(error: unknown): void {
+    if (!this.#stopped.signal.aborted) this.options.onError(error);
   }
 
   #waitMs(): number {

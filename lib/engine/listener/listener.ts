@@ -111,7 +111,7 @@ export class Listener implements Service {
 
   /** One connection, from connecting to its end. Throws what ended it. */
   async #serve(): Promise<void> {
-    const { client, direct } = await this.options.cluster.connect();
+    const { client, direct } = await this.options.cluster.connect({ signal: this.#stopped.signal });
     this.#client = client;
     const ended = new Promise<never>((_, reject) => client.once('end', () => reject(new Error('the connection ended'))));
     ended.catch(() => {}); // may end before anybody waits

@@ -153,7 +153,9 @@ export class Publisher {
   }
 
   async #committed(work: () => Promise<EnqueuedJob[]>): Promise<EnqueuedJob[]> {
-    const enqueued = await work();
+    const enqueued = await work().catch((error: unknown) => {
+      throw isConnectionFailure(error) ? new EnqueueOutcomeUnknownError([], { cause: error }) : databaseErrorOf('enqueueMany', error);
+    });
     for (const queue of new Set(enqueued.map((job) => job.queue))) this.options.onCommitted(queue, undefined);
     return enqueued;
   }

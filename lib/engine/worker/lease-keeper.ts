@@ -71,9 +71,13 @@ export class LeaseKeeper implements Service {
   async stop(): Promise<void> {
     await this.#beats.stop();
     await this.#stopThread();
-    const workerId = this.workerId;
     Atomics.store(this.#cells, WORKER_ID, 0n);
-    if (workerId !== 0) await this.options.session.run(unregisterWorker, { workerId }).catch(() => {}); // its lease runs out
+  }
+
+  /** Nothing runs here any more: the worker's row goes. Without this its lease would run out, and nothing would be found. */
+  async signOff(): Promise<void> {
+    const workerId = Number(Atomics.exchange(this.#cells, WORKER_ID, 0n));
+    if (workerId !== 0) await this.options.session.run(unregisterWorker, { workerId });
   }
 
   /** The id under which jobs are claimed now; 0 when there is none. */
@@ -129,6 +133,7 @@ export class LeaseKeeper implements Service {
   async #judge(): Promise<void> {
     this.#watchClock();
     if (Atomics.load(this.#cells, DEAD) === 1n) return this.#renew();
+    if (this.workerId === 0) return;
     if (this.expiredMs > 0 && !this.#fenced) this.#fence();
     if (this.expiredMs <= 0) this.#fenced = false;
   }

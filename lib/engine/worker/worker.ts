@@ -141,15 +141,23 @@ export class Worker implements Service {
     await this.#dispatcher.start();
   }
 
-  /**
-   * Drains: claims nothing more and waits for what runs, as long as `drainTimeoutMs`; then tells it to end, and
-   * hands back what does not. Whatever has ended is stored before the worker goes.
-   */
+  /** Ends the loops. Drain first: what has not been stored by now is left to the rescue. */
   async stop(): Promise<void> {
-    if (this.#started) await this.#drain();
-    await this.#dispatcher.stop();
-    await this.#reconciler.stop();
-    await this.#keeper.stop();
+    await Promise.all([this.#dispatcher.stop(), this.#reconciler.stop(), this.#keeper.stop()]);
+  }
+
+  /**
+   * Claims nothing more and waits for what runs, as long as `drainTimeoutMs`; then tells it to end, and hands back what
+   * does not. Whatever has ended is stored, and the worker signs off, before it resolves; each within a bound, for a database
+   * that does not answer.
+   */
+  async drain(): Promise<void> {
+    if (!this.#started) return;
+    this.#dispatcher.quiesce();
+    this.#returnBuffers();
+    await this.#idleWithin(this.options.resolved.shutdown.drainTimeoutMs, this.#forced.signal);
+    if (!this.#claimer.idle) await this.#handBack();
+    await this.#within(FLUSH_MS, this.#dispatcher.flushed().then(() => this.#keeper.signOff()));
   }
 
   /** Ends a drain that is under way, or to come, at once: everything is handed back. */
@@ -179,14 +187,6 @@ export class Worker implements Service {
   async #open(): Promise<void> {
     await this.options.session.run(openLanes, { queues: this.#claimer.queues });
     this.#dispatcher.suspectAll();
-  }
-
-  async #drain(): Promise<void> {
-    this.#dispatcher.quiesce();
-    this.#returnBuffers();
-    await this.#idleWithin(this.options.resolved.shutdown.drainTimeoutMs, this.#forced.signal);
-    if (!this.#claimer.idle) await this.#handBack();
-    await this.#within(FLUSH_MS, this.#dispatcher.flushed());
   }
 
   async #handBack(): Promise<void> {
