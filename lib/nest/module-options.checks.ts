@@ -15,6 +15,12 @@ export interface CheckedModuleOptions {
   readonly nest: NestOptions;
 }
 
+/** The options of a handler, divided in the same way. */
+export interface CheckedHandlerOptions {
+  readonly engine: HandlerOptions;
+  readonly enhancers: EnhancerOptions | undefined;
+}
+
 /** The options of the Nest layer, with their defaults. */
 export type NestOptions = Required<
   Pick<TaskmasterModuleOptions, 'autoStart' | 'enhancers' | 'handleSignals' | 'logger' | 'middleware'>
@@ -58,10 +64,7 @@ export function checkedModuleOptions(instance: string, options: TaskmasterModule
  * @param label `MailHandlers.send`
  * @throws InvalidOptionsError listing every problem
  */
-export function checkedHandlerOptions(
-  label: string,
-  options: QueueHandlerOptions,
-): { readonly engine: HandlerOptions; readonly enhancers: EnhancerOptions | undefined } {
+export function checkedHandlerOptions(label: string, options: QueueHandlerOptions): CheckedHandlerOptions {
   checkHandlerOptions(`@QueueHandler() ${label}`, options, HANDLER_CHECKS);
   const { own, rest } = splitOptions(options, HANDLER_CHECKS);
   return { engine: rest, enhancers: own['enhancers'] as EnhancerOptions | undefined };

@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { InvalidOptionsError } from '../engine/errors.js';
-import type { HandlerRegistration } from '../engine/taskmaster.js';
+import type { HandlerRegistration } from '../engine/job/handler.js';
 import { Taskmaster } from '../engine/taskmaster.js';
 import { MiddlewareChain } from './middleware.chain.js';
 import { checkedModuleOptions, type NestOptions } from './module-options.checks.js';
@@ -26,7 +26,7 @@ export class TaskmasterCore implements OnModuleInit, OnApplicationShutdown {
   readonly sources = new Map<string, HandlerSource>();
   readonly #middleware: MiddlewareChain;
   readonly #cleanups: (() => void)[] = [];
-  #opening: Promise<void> | undefined;
+  #opened = false;
   #closing: Promise<void> | undefined;
 
   /** @throws InvalidOptionsError listing every problem */
@@ -54,9 +54,11 @@ export class TaskmasterCore implements OnModuleInit, OnApplicationShutdown {
     await this.close();
   }
 
-  /** From the first call on, the publisher works. */
-  open(): Promise<void> {
-    return (this.#opening ??= this.engine.open());
+  /** The publisher works afterwards. Costs nothing once it does. */
+  async open(): Promise<void> {
+    if (this.#opened) return;
+    await this.engine.open();
+    this.#opened = true;
   }
 
   /** Nothing of the instance is left afterwards. Running jobs are drained first, if that has not been done. */

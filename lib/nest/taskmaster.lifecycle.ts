@@ -12,7 +12,7 @@ import { resolveEnhancers } from './enhancers.js';
 import { HandlerExplorer, instanceOf, type DiscoveredHandler } from './handler.explorer.js';
 import { HandlerInvoker } from './handler.invoker.js';
 import { JobEventBinder, listenedInstanceOf } from './job-event.binder.js';
-import { checkedHandlerOptions } from './module-options.checks.js';
+import { checkedHandlerOptions, type CheckedHandlerOptions } from './module-options.checks.js';
 import { ProcessSignals } from './process.signals.js';
 import { TASKMASTER_CONTEXT } from './taskmaster.context.js';
 import { TaskmasterCore } from './taskmaster.core.js';
@@ -66,16 +66,15 @@ export class TaskmasterLifecycle implements OnModuleInit, OnApplicationBootstrap
   }
 
   #registerHandlers(): void {
-    const all = this.handlers.explore();
-    for (const handler of all) this.#assertInstanceExists(labelOf(handler), instanceOf(handler));
-    for (const handler of all) {
-      if (instanceOf(handler) === this.core.name) this.#register(handler);
+    for (const handler of this.handlers.explore()) {
+      const options = checkedHandlerOptions(labelOf(handler), handler.entry.options);
+      this.#assertInstanceExists(labelOf(handler), instanceOf(handler));
+      if (instanceOf(handler) === this.core.name) this.#register(handler, options);
     }
   }
 
-  #register(handler: DiscoveredHandler): void {
+  #register(handler: DiscoveredHandler, { engine, enhancers }: CheckedHandlerOptions): void {
     const { classRef, method, entry, wrapper } = handler;
-    const { engine, enhancers } = checkedHandlerOptions(labelOf(handler), entry.options);
     const invoke = this.invoker.create(handler, resolveEnhancers(this.core.nest.enhancers, enhancers));
     this.core.register(
       { queue: entry.queue, handle: invoke, label: labelOf(handler), options: engine },
@@ -100,9 +99,8 @@ export class TaskmasterLifecycle implements OnModuleInit, OnApplicationBootstrap
   }
 
   #bindListeners(): void {
-    const all = this.listeners.explore();
-    for (const listener of all) this.#assertInstanceExists(labelOf(listener), listenedInstanceOf(listener));
-    for (const listener of all) {
+    for (const listener of this.listeners.explore()) {
+      this.#assertInstanceExists(labelOf(listener), listenedInstanceOf(listener));
       if (listenedInstanceOf(listener) !== this.core.name) continue;
       this.core.onClosed(this.core.engine.events.subscribe(this.listeners.bind(listener)));
     }

@@ -19,6 +19,7 @@ import {
   getTaskmasterPoolToken,
   getTaskmasterToken,
   INSTANCE_SERVICES,
+  type InstanceService,
 } from './taskmaster.tokens.js';
 
 const EXTRAS: Required<TaskmasterModuleExtras> = { name: TASKMASTER_DEFAULTS.name, isGlobal: true };
@@ -60,8 +61,7 @@ function coreModule(name: string, { imports = [], providers = [] }: DynamicModul
         useFactory: (core: TaskmasterCore) => core.engine.pool,
         inject: [TaskmasterCore],
       },
-      ...INSTANCE_SERVICES,
-      ...namedServices(name),
+      ...INSTANCE_SERVICES.map((service) => serviceProvider(name, service)),
     ],
     exports: [
       getCoreToken(name),
@@ -71,13 +71,16 @@ function coreModule(name: string, { imports = [], providers = [] }: DynamicModul
   };
 }
 
-/** The default instance offers its services by their class, so it needs no other token. */
-function namedServices(name: string): Provider[] {
-  if (name === TASKMASTER_DEFAULTS.name) return [];
-  return INSTANCE_SERVICES.map((service) => ({
+/**
+ * Only the default instance has its services under their classes: `app.get(PublisherService)` looks through all
+ * modules, and would find those of any instance.
+ */
+function serviceProvider(name: string, service: InstanceService): Provider {
+  return {
     provide: getTaskmasterToken(name, service),
-    useExisting: service,
-  }));
+    useFactory: (core: TaskmasterCore) => new service(core),
+    inject: [TaskmasterCore],
+  };
 }
 
 function runtimeModule(name: string, core: DynamicModule): DynamicModule {

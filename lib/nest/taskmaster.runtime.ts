@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import type { HandlerOptions } from '../engine/job/handler.js';
+import type { HandlerOptions, HandlerRegistration } from '../engine/job/handler.js';
 import type { Job } from '../engine/job/job.js';
 import type { AnyQueue } from '../engine/job/queue.js';
 import type { PayloadOf, ResultOf } from '../engine/job/queue-types.js';
-import type { HandlerRegistration, TaskmasterState } from '../engine/taskmaster.js';
+import type { TaskmasterState } from '../engine/taskmaster.js';
 import type { HandlerReturn } from './decorators/queue-handler.decorator.js';
 import { settled } from './settled.js';
 import { TaskmasterCore } from './taskmaster.core.js';

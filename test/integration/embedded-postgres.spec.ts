@@ -146,13 +146,26 @@ describe('EmbeddedPostgres', () => {
   });
 
   describe('started by several at once', () => {
-    it('makes the data once and starts one server', async () => {
-      const dataDir = await newDataDir();
+    const startTogether = async (dataDir: string) => {
       const servers = [embedded({ dataDir }), embedded({ dataDir }), embedded({ dataDir })];
       await Promise.all(servers.map((server) => server.start()));
-      const [first, ...others] = servers.map((server) => server.connectionConfig);
+      return servers.map((server) => server.connectionConfig);
+    };
+
+    it('makes the data once', async () => {
+      const dataDir = await newDataDir();
+      const [first, ...others] = await startTogether(dataDir);
       expect(others).toEqual([first, first]);
       expect(await readdir(dirname(dataDir))).toEqual(['data']);
+    });
+
+    it('starts one server', async () => {
+      const dataDir = await newDataDir();
+      const maker = embedded({ dataDir });
+      await maker.start();
+      await maker.stop();
+      const [first, ...others] = await startTogether(dataDir);
+      expect(others).toEqual([first, first]);
     });
 
     it('runs until the process that started it stops', async () => {
@@ -329,13 +342,14 @@ describe('EmbeddedPostgres', () => {
         new EmbeddedPostgres(options, internals),
         new EmbeddedPostgres(options, internals),
       ];
-      for (const server of [first, second]) onTestFinished(() => server.stop());
+      onTestFinished(async () => {
+        for (const server of [first, second]) await server.stop();
+        for (const text of notices) await removeFolder(/\/var\/tmp\/taskmaster-\w+/.exec(text)![0]);
+      });
 
       await first.start();
       const { dataDir } = first;
       expect(dataDir).toMatch(/^\/var\/tmp\/taskmaster-/);
-      for (const text of notices)
-        onTestFinished(() => removeFolder(/\/var\/tmp\/taskmaster-\w+/.exec(text)![0]));
       expect(notices).toHaveLength(2);
       await query(first, 'create table kept (id int)');
       await first.stop();

@@ -53,21 +53,23 @@ class Handlers {
   }
 }
 
-describe.each(names)('the outcome %s', (name) => {
-  const outcome = OUTCOMES[name];
-
+describe('an outcome', () => {
   it('is the same returned and thrown, without enhancers', async () => {
     const { run } = await nestApp({ providers: [Handlers] });
-    expect(await run('returns', { name })).toEqual({ returned: outcome });
-    expect(await run('observes', { name })).toEqual({ returned: outcome });
-    expect(await run('throws', { name })).toEqual({ threw: outcome });
+    for (const name of names) {
+      expect(await run('returns', { name })).toEqual({ returned: OUTCOMES[name] });
+      expect(await run('observes', { name })).toEqual({ returned: OUTCOMES[name] });
+      expect(await run('throws', { name })).toEqual({ threw: OUTCOMES[name] });
+    }
   });
 
   it('passes interceptors that wrap values and catch errors', async () => {
     const { run } = await nestApp({ providers: [Handlers, { provide: APP_INTERCEPTOR, useClass: Envelope }] });
-    expect(await run('returns', { name })).toEqual({ returned: outcome });
-    expect(await run('observes', { name })).toEqual({ returned: outcome });
-    expect(await run('throws', { name })).toEqual({ returned: outcome });
+    for (const name of names) {
+      expect(await run('returns', { name })).toEqual({ returned: OUTCOMES[name] });
+      expect(await run('observes', { name })).toEqual({ returned: OUTCOMES[name] });
+      expect(await run('throws', { name })).toEqual({ returned: OUTCOMES[name] });
+    }
   });
 
   it('passes filters that catch everything', async () => {
@@ -80,13 +82,13 @@ describe.each(names)('the outcome %s', (name) => {
       }
     }
     const { run } = await nestApp({ providers: [Filtered] });
-    expect(await run('returns', { name })).toEqual({ returned: outcome });
-    expect(await run('throws', { name })).toEqual({ threw: outcome });
+    for (const name of names) {
+      expect(await run('returns', { name })).toEqual({ returned: OUTCOMES[name] });
+      expect(await run('throws', { name })).toEqual({ threw: OUTCOMES[name] });
+    }
     expect(await run('boom')).toEqual({ returned: 'caught' });
   });
-});
 
-describe('an outcome', () => {
   it('may come from a pipe or an interceptor as well', async () => {
     @Injectable()
     class RejectOdd implements PipeTransform {
@@ -113,7 +115,7 @@ describe('an outcome', () => {
     }
     const { run } = await nestApp({ providers: [Scoped] });
     expect(await run('number', 2)).toEqual({ returned: 2 });
-    expect(await run('number', 3)).toEqual({ threw: reject('odd') });
+    expect(await run('number', 3)).toEqual({ returned: reject('odd') });
     expect(await run('number', 200)).toEqual({ returned: snooze(1) });
   });
 

@@ -136,6 +136,16 @@ describe('encodeJson', () => {
       'payload.a.constructor.prototype',
       /prototypes/,
     ],
+    'constructor.prototype at the top': [
+      JSON.parse('{"constructor":{"prototype":{"x":1}}}'),
+      'payload.constructor.prototype',
+      /prototypes/,
+    ],
+    'an object that inherits from one without a prototype': [
+      { a: Object.create(Object.create(null) as object) },
+      'payload.a',
+      /prototype/,
+    ],
     'a toJSON that answers undefined': [{ a: { toJSON: () => undefined } }, 'payload.a', /undefined/],
     'a toJSON that answers a class instance': [{ a: { toJSON: () => new Point(1) } }, 'payload.a', /Point/],
     'a toJSON that answers an object with a toJSON': [

@@ -115,7 +115,7 @@ export class EmbeddedPostgres implements Service {
       onNotice = () => undefined,
       peerFrom = import.meta.url,
     } = this.internals;
-    const binaries = binDir === undefined ? await peerBinaries(peerFrom) : binariesIn(binDir);
+    const binaries = await (binDir === undefined ? peerBinaries(peerFrom) : binariesIn(binDir));
     const dataDir = resolve(this.options.dataDir ?? EMBEDDED_DEFAULTS.dataDir);
     const site = await serverSite({ binaries, dataDir }, onNotice);
     await prepareCluster(site, initdbFlags);

@@ -31,10 +31,14 @@ export interface DispatcherParts {
   readonly pacer: Pacer;
   readonly sweeps: SweepClock;
   readonly isolation: Isolation;
+  /** Jobs are stored that are to run again after a delay: whoever promotes should know, in milliseconds from now. */
+  readonly onScheduled: (inMs: number) => void;
 }
 
 /** Another claimer was at work on a lane: come back after this. */
 const CONTENDED_MS = 2;
+/** The lease has run out, or claims are held back: look again after this. */
+const HELD_BACK_MS = 250;
 /** After a failure that is not the connection's, which has a delay of its own. */
 const FAILURE_PAUSE_MS = 250;
 /** A job that was claimed ahead and has not started for so long is given to others. */
@@ -125,14 +129,13 @@ export class Dispatcher implements Service {
 
   /** The most useful thing to do now. False when there is nothing, or nothing that could be done. */
   async #step(): Promise<boolean> {
-    const mayClaim = this.#mayClaim();
-    const demand = mayClaim ? this.parts.claimer.demand() : undefined;
+    const found = await this.#sweepIfDue();
+    const demand = this.#mayClaim() ? this.parts.claimer.demand() : undefined;
     const { hasAcks, hasOthers } = this.parts.settler;
     if (hasAcks || hasOthers || demand !== undefined) return this.#hand(hasAcks, hasOthers, demand);
     if (!this.#claiming || !this.parts.keeper.valid) return false;
     if (this.parts.isolation.waiting && this.parts.claimer.idle) return this.#claimAlone();
-    const kind = mayClaim ? this.parts.sweeps.due(performance.now()) : undefined;
-    return kind === undefined ? false : this.#sweep(kind);
+    return found;
   }
 
   #mayClaim(): boolean {
@@ -186,10 +189,17 @@ export class Dispatcher implements Service {
         batch,
         rows.map((row) => row.id),
       );
+      this.#announceDelays(batch.args.jobs.map((job) => job.delayMs));
     } catch (error) {
       settler.failed(batch, error);
       throw error;
     }
+  }
+
+  /** Only now: whoever looked before the commit would have seen nothing, and gone to sleep. */
+  #announceDelays(delays: readonly (number | null)[]): void {
+    const scheduled = delays.filter((delayMs) => delayMs !== null && delayMs > 0) as number[];
+    if (scheduled.length > 0) this.parts.onScheduled(Math.min(...scheduled));
   }
 
   #claimed(demand: Demand, mark: number, workerId: number, rows: readonly ClaimRow[]): void {
@@ -203,6 +213,21 @@ export class Dispatcher implements Service {
       this.parts.sweeps.ask();
     }
     this.#rung = false;
+  }
+
+  /**
+   * Comes before claims, or a queue with more work than slots would never be swept: stragglers and jobs of new priorities would wait
+   * for the end of its backlog. True when it found something.
+   */
+  async #sweepIfDue(): Promise<boolean> {
+    if (!this.#maySweep()) return false;
+    const kind = this.parts.sweeps.due(performance.now());
+    return kind === undefined ? false : this.#sweep(kind);
+  }
+
+  /** Without a free slot a sweep could take nothing. */
+  #maySweep(): boolean {
+    return this.#mayClaim() && this.parts.claimer.capacity() !== undefined;
   }
 
   async #sweep(kind: 'recent' | 'deep'): Promise<boolean> {
@@ -255,12 +280,18 @@ export class Dispatcher implements Service {
   }
 
   async #sleep(): Promise<void> {
-    const { doorbell, pacer, claimer, sweeps } = this.parts;
+    const { doorbell, pacer, claimer } = this.parts;
     if (this.#contended) return void (await this.#wakeup.wait(CONTENDED_MS));
     if (this.#claiming && !doorbell.armed && !pacer.hot && (await doorbell.arm(claimer.queues))) return claimer.hintAll();
     const pollMs = pacer.untilLook(doorbell.armed);
-    const called = await this.#wakeup.wait(Math.min(pollMs, sweeps.untilDue(performance.now())));
+    const called = await this.#wakeup.wait(Math.min(pollMs, this.#untilSweep()));
     return called || pacer.untilLook(doorbell.armed) > 0 ? undefined : this.#poll();
+  }
+
+  /** A slot that becomes free calls; a lease that is renewed and an isolation that is given up do not. */
+  #untilSweep(): number {
+    if (this.#maySweep()) return this.parts.sweeps.untilDue(performance.now());
+    return this.#claiming && !this.#mayClaim() ? HELD_BACK_MS : Infinity;
   }
 
   /** Nobody called for a while: look whether there is something all the same. */

@@ -88,6 +88,7 @@ export class Worker implements Service {
       pacer: new Pacer({ pollIntervalMs: resolved.listen.pollIntervalMs }),
       sweeps: new SweepClock(),
       isolation: this.#isolation,
+      onScheduled: options.onScheduled,
     });
     this.#reconciler = new Reconciler({
       session,
@@ -224,7 +225,6 @@ export class Worker implements Service {
 
   #ended(ended: EndedAttempt): void {
     this.#settler.add(ended);
-    if (ended.settlement.kind === 'retry' || ended.settlement.kind === 'snooze') this.options.onScheduled(ended.settlement.delayMs);
     this.#dispatcher.call();
   }
 

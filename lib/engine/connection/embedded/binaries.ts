@@ -27,20 +27,14 @@ interface PlatformPackage {
  */
 export async function peerBinaries(resolveFrom: string): Promise<ServerBinaries> {
   const { initdb, pg_ctl, postgres } = await platformPackage(peerEntry(resolveFrom));
-  const binaries = { root: dirname(dirname(postgres)), initdb, pgCtl: pg_ctl, postgres };
-  await restoreLinks(binaries.root);
-  return binaries;
+  return ready({ root: dirname(dirname(postgres)), initdb, pgCtl: pg_ctl, postgres });
 }
 
 /** The programs in a folder of the caller's choice, such as another release to test against. */
-export function binariesIn(binDir: string): ServerBinaries {
+export async function binariesIn(binDir: string): Promise<ServerBinaries> {
   const program = (name: string) => join(binDir, process.platform === 'win32' ? `${name}.exe` : name);
-  return {
-    root: dirname(binDir),
-    initdb: program('initdb'),
-    pgCtl: program('pg_ctl'),
-    postgres: program('postgres'),
-  };
+  const [initdb, pgCtl, postgres] = [program('initdb'), program('pg_ctl'), program('postgres')];
+  return ready({ root: dirname(binDir), initdb, pgCtl, postgres });
 }
 
 /** The same programs below another root. */
@@ -79,23 +73,23 @@ async function platformPackage(peer: string): Promise<PlatformPackage> {
  * A package holds no symbolic links, so the platform packages keep a list of those that their libraries need, and
  * an install script makes them. Package managers that run no install scripts leave them out: made here then.
  */
-async function restoreLinks(root: string): Promise<void> {
-  const packageDir = dirname(root);
-  for (const { source, target } of await missingLinks(root)) {
+async function ready(binaries: ServerBinaries): Promise<ServerBinaries> {
+  const packageDir = dirname(binaries.root);
+  for (const { source, target } of await neededLinks(binaries.root)) {
     const link = join(packageDir, target);
     await symlink(relative(dirname(link), join(packageDir, source)), link).catch(ignoreExisting);
   }
+  return binaries;
 }
 
-async function missingLinks(root: string): Promise<{ source: string; target: string }[]> {
+async function neededLinks(root: string): Promise<{ source: string; target: string }[]> {
   const list = await readFile(join(root, 'pg-symlinks.json'), 'utf8').catch(() => '[]');
   return JSON.parse(list) as { source: string; target: string }[];
 }
 
-function ignoreExisting(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EEXIST') {
-    throw new EmbeddedPostgresError('cannot make the links its libraries need. Run: npm rebuild', {
-      cause: error,
-    });
-  }
+function ignoreExisting(cause: NodeJS.ErrnoException): void {
+  if (cause.code === 'EEXIST') return;
+  throw new EmbeddedPostgresError('cannot make the links that its libraries need. Run: npm rebuild', {
+    cause,
+  });
 }

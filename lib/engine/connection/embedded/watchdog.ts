@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import type { Socket } from 'node:net';
 import type { ServerAccount } from './account.js';
 
 /**
@@ -38,6 +37,5 @@ function watch(serverPid: number, account: ServerAccount | undefined): ChildProc
   shell.on('error', () => undefined);
   shell.stdin.on('error', () => undefined);
   shell.unref();
-  (shell.stdin as Socket).unref();
   return shell;
 }

@@ -1,0 +1,26 @@
+import { relative } from 'node:path';
+
+/** What the guide is about. */
+export interface GuideOptions {
+  /** Where HTTP is served. */
+  readonly url: string;
+  /** For `psql`. */
+  readonly connectionString: string;
+  readonly outboxDir: string;
+}
+
+const INSERT = `insert into taskmaster.jobs (queue_name, payload) values ('send_email', '{\\"to\\": \\"sql@example.com\\"}')`;
+
+/** Where to go next: commands that work as they stand, in another terminal. */
+export function guide({ url, connectionString, outboxDir }: GuideOptions): string {
+  return `
+Try it, in another terminal:
+
+  sign up         curl -i ${url}/signups -H 'content-type: application/json' -d '{"email": "you@example.com"}'
+  with plain SQL  psql ${connectionString} -c "${INSERT}"
+  failed jobs     curl '${url}/jobs?state=failed'
+  sent mails      ls ${relative('.', outboxDir) || '.'}
+
+Ctrl-C stops it when running jobs have ended.
+`;
+}

@@ -1,0 +1,60 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { JobError } from '../../lib/engine/events.js';
+import { JOB_ERROR_LIMITS, toJobError } from '../../lib/engine/job/job-error.js';
+
+/** Any text, also such as cannot be stored, and such as must be cut. */
+const text = fc
+  .tuple(fc.array(fc.integer({ min: 0, max: 0xffff })), fc.constantFrom(1, 1, 1, 2_000))
+  .map(([units, times]) => String.fromCharCode(...units).repeat(times));
+
+const error = fc
+  .record({
+    message: text,
+    name: text,
+    stack: text,
+    code: fc.oneof(text, fc.integer(), fc.anything()),
+    cause: fc.anything(),
+  })
+  .map((fields) => Object.assign(new Error(), fields));
+
+const chain = fc
+  .array(error, { minLength: 1, maxLength: 8 })
+  .map((errors) => errors.reduce((cause, outer) => Object.assign(outer, { cause })));
+
+const thrown = fc.oneof(fc.anything(), text, error, chain, fc.object());
+
+describe('toJobError', () => {
+  it('takes anything, and answers what jsonb stores, within the limits', () => {
+    fc.assert(
+      fc.property(thrown, (value) => expectStorable(toJobError(value), JOB_ERROR_LIMITS.causes)),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('takes objects that refuse everything', () => {
+    const traps = ['get', 'has', 'ownKeys', 'getPrototypeOf', 'getOwnPropertyDescriptor'] as const;
+    fc.assert(
+      fc.property(fc.subarray([...traps]), (refused) => {
+        const handler = Object.fromEntries(refused.map((trap) => [trap, refuse]));
+        expectStorable(toJobError(new Proxy(new Error('x'), handler)), JOB_ERROR_LIMITS.causes);
+      }),
+    );
+  });
+});
+
+function refuse(): never {
+  throw new Error('refused');
+}
+
+function expectStorable(stored: JobError, causes: number): void {
+  const { name, message, code = '', stack = '', cause, ...others } = stored;
+  expect(others).toEqual({});
+  for (const [kind, kept] of Object.entries({ name, message, code, stack })) {
+    expect(/[\0\p{Surrogate}]/u.test(kept)).toBe(false);
+    expect(Buffer.byteLength(kept)).toBeLessThanOrEqual(JOB_ERROR_LIMITS[kind as 'name']);
+  }
+  if (cause === undefined) return;
+  expect(causes).toBeGreaterThan(0);
+  expectStorable(cause, causes - 1);
+}

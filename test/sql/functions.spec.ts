@@ -1,0 +1,116 @@
+import type pg from 'pg';
+import { describe, expect, it } from 'vitest';
+import { tablesOf } from '../../lib/engine/sql/tables.js';
+import { testDatabase } from '../support/test-database.js';
+
+/** A name that has to be quoted: what is not, or what names a schema of its own, fails here. */
+const SCHEMA = 'order';
+
+const setup = async () => {
+  const database = await testDatabase({ schema: SCHEMA });
+  const client = await database.client();
+  await client.query(`set search_path = ''`);
+  const run = async <Row extends pg.QueryResultRow>(text: string): Promise<Row[]> =>
+    (await client.query<Row>(text)).rows;
+  return { client, database, run, tables: tablesOf(SCHEMA) };
+};
+
+/** Two jobs, the first behind the head of its lane, as if it had been committed late. */
+const STRAGGLER = `
+  insert into "order".jobs (queue_name, payload) values ('mail', '1'), ('mail', '2');
+  insert into "order".lanes (queue_name, priority, head)
+  select queue_name, priority, max(seq) from "order".jobs group by queue_name, priority`;
+
+describe('the functions of a schema with another name, on an empty search path', () => {
+  it('are all tested here', async () => {
+    const { run } = await setup();
+    const functions = await run<{ name: string }>(
+      `select proname as name from pg_proc where pronamespace = '"order"'::regnamespace order by proname`,
+    );
+    const tested = ['adopt', 'claim_alone', 'doorbell', 'enqueue', 'requeue', 'ring', 'sweep'];
+    expect(functions.map((row) => row.name)).toEqual(tested);
+  });
+
+  it('enqueue() stores a job', async () => {
+    const { run } = await setup();
+    const [row] = await run(`select "order".enqueue('mail', '{"to": "a"}', '{"priority": 3}') as id`);
+    expect(await run('select id, queue_name, payload, priority from "order".jobs')).toEqual([
+      { id: row?.['id'], queue_name: 'mail', payload: { to: 'a' }, priority: 3 },
+    ]);
+  });
+
+  it('sweep() leases the jobs behind a head', async () => {
+    const { run } = await setup();
+    await run(STRAGGLER);
+    const [lease, end] = await run(`select * from "order".sweep(7, '{mail}', '{1}', false)`);
+    expect(lease).toMatchObject({ queue: 'mail', lane: 0 });
+    expect(end).toMatchObject({ queue: null, lease: null, lane: 1 });
+    expect(await run('select worker_id, cardinality(seqs) as jobs from "order".leases')).toEqual([
+      { worker_id: 7, jobs: 1 },
+    ]);
+  });
+
+  it('sweep() opens the lane of a new priority', async () => {
+    const { run } = await setup();
+    await run(`insert into "order".jobs (queue_name, payload, priority) values ('mail', '1', -5)`);
+    await run(`select * from "order".sweep(7, '{mail}', '{1}', false)`);
+    expect(await run('select queue_name, priority from "order".lanes')).toEqual([
+      { queue_name: 'mail', priority: -5 },
+    ]);
+  });
+
+  it('claim_alone() leases one job on its last chance', async () => {
+    const { run } = await setup();
+    await run(STRAGGLER);
+    await run('update "order".jobs set run_alone = true');
+    const [lease, none] = await run(`select * from "order".claim_alone(7, '{mail}')`);
+    expect(lease).toMatchObject({ queue: 'mail', lane: 0, jobs: [expect.arrayContaining(['1'])] });
+    expect(none).toBeUndefined();
+    expect(await run('select worker_id, cardinality(seqs) as jobs from "order".leases')).toEqual([
+      { worker_id: 7, jobs: 1 },
+    ]);
+  });
+
+  it('ring(), and doorbell() for an insert, notify the channel of the schema when somebody waits', async () => {
+    const { client, database, run, tables } = await setup();
+    const rung: pg.Notification[] = [];
+    client.on('notification', (notification) => rung.push(notification));
+    await client.query(`listen ${tables.channel}`);
+    await run(`select pg_advisory_lock_shared(1413830740, hashtext('mail'))`);
+    const inserter = await database.client();
+    await inserter.query(`select "order".ring('mail')`);
+    await inserter.query(
+      `insert into "order".jobs (queue_name, payload) values ('mail', '1'), ('other', '2')`,
+    );
+    await run('select 1');
+    expect(rung.map(({ channel, payload }) => ({ channel, payload }))).toEqual([
+      { channel: tables.channel, payload: 'mail' },
+      { channel: tables.channel, payload: 'mail' },
+    ]);
+  });
+
+  it('requeue() makes a failed job ready', async () => {
+    const { run } = await setup();
+    await run(
+      `insert into "order".jobs (queue_name, payload, run_count, run_at, failed_at) values ('mail', '1', 1, 'infinity', now())`,
+    );
+    await run('update "order".jobs set run_count = 0');
+    expect(await run('select run_at, failed_at, run_count from "order".jobs')).toEqual([
+      { run_at: null, failed_at: null, run_count: 0 },
+    ]);
+  });
+
+  it('adopt() takes over a table', async () => {
+    const { run } = await setup();
+    await run(
+      `create table public.old (id bigint, queue_name text, payload jsonb, run_count integer, created_at timestamptz)`,
+    );
+    await run(`insert into public.old values (5, 'mail', '1', 0, now())`);
+    expect(await run(`select "order".adopt('public.old') as adopted`)).toEqual([{ adopted: '1' }]);
+    await run(`insert into public.old (queue_name, payload) values ('mail', '2')`);
+    expect(await run('select id, payload from "order".jobs order by id')).toEqual([
+      { id: '5', payload: 1 },
+      { id: '6', payload: 2 },
+    ]);
+  });
+});

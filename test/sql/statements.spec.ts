@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest';
+import { tablesOf } from '../../lib/engine/sql/tables.js';
+import { testDatabase } from '../support/test-database.js';
+import { allStatements } from './support/all-statements.js';
+import { describeStatement, type DescribedStatement } from './support/described-statement.js';
+
+const CLAIM = {
+  lease_id: 'bigint',
+  queue_name: 'text',
+  priority: 'smallint',
+  jobs: 'text',
+  skipped: 'integer',
+};
+
+/** What every statement takes and gives; the types of its arguments and rows say the same in TypeScript. */
+const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
+  ack_and_claim_jobs: {
+    takes: ['bigint[]', 'bigint[]', 'bigint[]', 'integer', 'text[]', 'integer[]'],
+    gives: { ...CLAIM, acked: 'text[]' },
+  },
+  ack_jobs: { takes: ['bigint[]', 'bigint[]', 'bigint[]'], gives: { acked: 'text[]' } },
+  ack_locked_job: { takes: ['bigint', 'bigint'], gives: { id: 'bigint' } },
+  alone_waiting: { takes: ['text[]'], gives: { waiting: 'boolean' } },
+  arm_bells: { takes: ['text[]'], gives: { pg_advisory_lock_shared: 'void' } },
+  claim_alone: {
+    takes: ['integer', 'text[]'],
+    gives: { lease_id: 'bigint', queue_name: 'text', priority: 'smallint', jobs: 'text' },
+  },
+  claim_jobs: { takes: ['integer', 'text[]', 'integer[]'], gives: { ...CLAIM, relaxed: 'text' } },
+  disarm_bells: { takes: ['text[]'], gives: { pg_advisory_unlock_shared: 'boolean' } },
+  enqueue_jobs: { takes: ['json'], gives: { id: 'bigint' } },
+  heartbeat: {
+    takes: ['integer', 'double precision'],
+    gives: { now_ms: 'double precision', workers: 'integer', relaxed: 'text' },
+  },
+  list_leases: { takes: ['integer'], gives: { id: 'bigint', settled: 'boolean' } },
+  lock_job: { takes: ['bigint', 'bigint'], gives: { id: 'bigint' } },
+  next_due: { takes: [], gives: { in_ms: 'double precision' } },
+  notify_channel: { takes: ['text', 'text'], gives: { pg_notify: 'void' } },
+  notify_queue_usage: { takes: [], gives: { usage: 'double precision' } },
+  open_lanes: { takes: ['text[]'], gives: {} },
+  promote_jobs: { takes: ['integer'], gives: { queue_name: 'text', count: 'integer', rung: 'bigint' } },
+  register_worker: { takes: ['text', 'text', 'integer', 'double precision'], gives: { id: 'integer' } },
+  release_leases: { takes: ['bigint[]'], gives: { id: 'bigint', queue_name: 'text', rung: 'bigint' } },
+  rescue_jobs: {
+    takes: ['integer', 'integer'],
+    gives: { id: 'bigint', queue_name: 'text', run_count: 'integer', failed: 'boolean', rung: 'bigint' },
+  },
+  reschedule_jobs: {
+    takes: ['bigint[]', 'bigint[]', 'double precision[]', 'boolean[]', 'text[]', 'bigint[]'],
+    gives: { id: 'bigint', rung: 'bigint' },
+  },
+  sweep_jobs: {
+    takes: ['integer', 'text[]', 'integer[]', 'boolean'],
+    gives: {
+      lease_id: 'bigint',
+      queue_name: 'text',
+      priority: 'smallint',
+      jobs: 'text',
+      unclean: 'integer',
+      relaxed: 'text',
+    },
+  },
+  unregister_worker: { takes: ['integer'], gives: {} },
+};
+
+const statements = await allStatements();
+
+describe('the statements', () => {
+  it('are prepared by a server with an empty search path, and take and give what this list says', async () => {
+    const database = await testDatabase();
+    const client = await database.client();
+    await client.query(`set search_path = ''`);
+    const described: Record<string, DescribedStatement> = {};
+    for (const { name, text } of statements) {
+      described[name] = await describeStatement(client, name, text(tablesOf(database.schema)));
+    }
+    expect(described).toEqual(EXPECTED);
+  });
+
+  it('have names of their own', () => {
+    expect(statements).toHaveLength(Object.keys(EXPECTED).length);
+  });
+});
+
+describe.each(statements.map((statement) => ({ name: statement.name, statement })))(
+  '$name',
+  ({ name, statement }) => {
+    it('is the same for every schema, but for the names of its objects', () => {
+      const [one, other] = [tablesOf('one'), tablesOf('the_other_one')];
+      const text = statement.text(other);
+      expect(text.replaceAll(other.schema, () => one.schema)).toBe(statement.text(one));
+    });
+
+    it('has nothing in its text that was to be filled in', () => {
+      expect(statement.text(tablesOf('taskmaster'))).not.toMatch(/\$\{|\{\{|undefined|\[object|NaN|=>/);
+    });
+
+    it('declares the type of every parameter', () => {
+      const text = statement.text(tablesOf('taskmaster'));
+      const parameters = new Set(text.match(/\$\d+/g));
+      expect(parameters.size).toBe(EXPECTED[name]?.takes.length);
+      for (const parameter of parameters) expect(text).toMatch(new RegExp(`\\${parameter}::\\w+`));
+    });
+  },
+);
