@@ -7,7 +7,16 @@ const report = process.env['TASKMASTER_TEST_REPORT'];
 const PURE = ['unit', 'property'];
 
 /** Folders of `test/` whose tests share one embedded server, each test with a database of its own. */
-const DATABASE = ['sql', 'integration', 'conformance', 'nest', 'docs', 'package', 'sample-app', 'regressions'];
+const DATABASE = [
+  'sql',
+  'integration',
+  'conformance',
+  'nest',
+  'docs',
+  'package',
+  'sample-app',
+  'regressions',
+];
 
 export default defineConfig({
   // Nest's injection reads the types of constructor parameters, which only this emits.

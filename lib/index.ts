@@ -93,6 +93,8 @@ export type {
 // Events and health.
 export type {
   CompletedEvent,
+  DatabaseLostEvent,
+  DatabaseRestoredEvent,
   EngineDrainingEvent,
   EngineErrorEvent,
   EngineStartedEvent,

@@ -118,8 +118,8 @@ export class EngineRun implements Service {
       notify: async (channel, payload) => void (await this.#session.run(notifyChannel, { channel, payload })),
       onRing: (queue) => (queue === SCHEDULED ? this.#promoter.rang() : this.#worker.rang(queue)),
       onRestored: () => {
-        this.#worker.suspectAll();
-        this.#promoter.suspectAll();
+        this.#worker.bellsLost();
+        this.#promoter.bellLost();
       },
     });
   }

@@ -74,6 +74,15 @@ export interface RescuedEvent extends AttemptEventBase {
 export interface StuckEvent extends AttemptEventBase {
   readonly type: 'stuck';
 }
+/** The engine's connection is lost, or could not be made: nothing is claimed or settled until it is back. Said once an outage. */
+export interface DatabaseLostEvent extends EventBase {
+  readonly type: 'databaseLost';
+  readonly reason: string;
+}
+/** The engine's connection is back. */
+export interface DatabaseRestoredEvent extends EventBase {
+  readonly type: 'databaseRestored';
+}
 /** The LISTEN connection is lost: jobs are found by polling until it is back. */
 export interface ListenerLostEvent extends EventBase {
   readonly type: 'listenerLost';
@@ -131,6 +140,8 @@ export type TaskmasterEvent =
   | LeaseLostEvent
   | RescuedEvent
   | StuckEvent
+  | DatabaseLostEvent
+  | DatabaseRestoredEvent
   | ListenerLostEvent
   | ListenerRestoredEvent
   | ListenerUnavailableEvent

@@ -148,14 +148,15 @@ function suggestion(key: string, known: readonly string[]): string {
   const [best] = known
     .map((name) => ({ name, distance: editDistance(key.toLowerCase(), name.toLowerCase()) }))
     .filter(({ name, distance }) => distance <= Math.max(1, Math.floor(name.length / 3)))
-    .sort((a, b) => a.distance - b.distance);
+    .toSorted((a, b) => a.distance - b.distance);
   return best === undefined ? `known are ${known.join(', ')}` : `did you mean "${best.name}"?`;
 }
 
 /** How many letters must be put in, taken out or replaced to turn one word into the other (Levenshtein). */
 function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (const [index, letter] of [...from.slice(0, 64)].entries()) row = nextRow(row, index + 1, letter, to);
+  for (const [index, letter] of Array.from(from.slice(0, 64)).entries())
+    row = nextRow(row, index + 1, letter, to);
   return row[to.length] ?? 0;
 }
 

@@ -70,8 +70,8 @@ function checkVariable(selection: boolean | string[] | undefined, problems: stri
   const report = (problem: string) => problems.push(`TASKMASTER_CONSUME: ${problem}`);
   if (selection.length === 0) report('expected off, * or queue names, got commas only');
   selection.forEach((name, index) => queueName(name, `TASKMASTER_CONSUME[${index}]`, problems));
-  for (const name of selection.filter((name) => name === 'off' || name === '*')) {
-    report(`"${name}" stands alone; a queue of that name is selected by the option "consume"`);
+  for (const alone of selection.filter((name) => name === 'off' || name === '*')) {
+    report(`"${alone}" stands alone; a queue of that name is selected by the option "consume"`);
   }
 }
 

@@ -5,6 +5,7 @@ import { TransactionScope } from './connection/transaction.js';
 import { EngineRun } from './engine-run.js';
 import { ClosedError } from './errors.js';
 import { EventHub } from './events.js';
+import { Deferred } from './lifecycle/deferred.js';
 import { HandlerList } from './handler-list.js';
 import type { Handler, HandlerRegistration } from './job/handler.js';
 import type { ResolvedOptions, TaskmasterOptions } from './options.js';
@@ -47,6 +48,7 @@ export class Taskmaster {
   #opening: Promise<void> | undefined;
   #connected = false;
   #starting: Promise<void> | undefined;
+  #startCancelled = new AbortController();
   #stopping: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #run: EngineRun | undefined;
@@ -126,7 +128,7 @@ export class Taskmaster {
     await this.#stopping;
     if (this.options.connect !== 'lazy') return (this.#starting ??= this.#begin());
     this.#starting ??= this.#begin();
-    this.#starting.catch((error: unknown) => this.#report('start', error));
+    this.#starting.catch((error: unknown) => error instanceof ClosedError || this.#report('start', error));
     return undefined;
   }
 
@@ -169,9 +171,9 @@ export class Taskmaster {
 
   async #begin(): Promise<void> {
     this.#state = 'starting';
+    this.#startCancelled = new AbortController();
     try {
-      await this.open();
-      await this.#opening;
+      await this.#opened(this.#startCancelled.signal);
       for (const handler of this.#handlers.consumed) await this.#serve(handler);
       await this.#run?.start();
     } catch (error) {
@@ -180,6 +182,15 @@ export class Taskmaster {
     }
     this.#state = 'running';
     this.events.emit({ type: 'engineStarted', queues: this.#handlers.consumed.map(({ queue, options }) => ({ queue, concurrency: options.concurrency })) });
+  }
+
+  /** Resolves when the database is there; a `stop` meanwhile ends the wait for one that may never come. */
+  async #opened(cancelled: AbortSignal): Promise<void> {
+    const stopped = new Deferred<never>();
+    const onAbort = () => stopped.reject(new ClosedError('start'));
+    cancelled.addEventListener('abort', onAbort, { once: true });
+    await Promise.race([this.open().then(() => this.#opening), stopped.promise]);
+    cancelled.removeEventListener('abort', onAbort);
   }
 
   async #abandon(): Promise<void> {
@@ -198,6 +209,7 @@ export class Taskmaster {
 
   async #end(): Promise<void> {
     if (this.#starting === undefined) return;
+    if (!this.#connected) this.#startCancelled.abort();
     await this.#starting.catch(() => {}); // who started it has the error
     if (this.#state !== 'running') return;
     this.#state = 'draining';
@@ -210,7 +222,6 @@ export class Taskmaster {
   }
 
   async #shutDown(): Promise<void> {
-    if (this.options.connect === 'lazy' && !this.#connected) await this.#database.close(); // ends the wait for a database that may never come
     await this.stop();
     await this.publisher.close();
     await this.#database.close();

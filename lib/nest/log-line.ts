@@ -49,6 +49,10 @@ export function logLineOf(event: TaskmasterEvent): LogLine | undefined {
       });
     case 'stuck':
       return line('warn', { ...job(event), status: 'stuck', attempt: event.runCount });
+    case 'databaseLost':
+      return line('error', { database: 'lost', reason: event.reason });
+    case 'databaseRestored':
+      return line('log', { database: 'restored' });
     case 'listenerLost':
       return line('warn', { listener: 'lost', reason: event.reason });
     case 'listenerRestored':

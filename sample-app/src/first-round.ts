@@ -43,7 +43,7 @@ export class FirstRound implements OnModuleDestroy {
   /** Signs up four subscribers, with new addresses at each start. */
   async start(): Promise<void> {
     const round = randomBytes(3).toString('hex');
-    this.#logger.log('first round: four sign-ups, one with a greylisting mail server, one with an address that does not exist');
+    this.#logger.log('first round: four sign-ups; one mail server says "later", one address does not exist');
     const addresses = ['ada@example.com', 'grace@example.com', 'linus@greylist.example', 'nobody@nowhere.invalid'];
     for (const address of addresses) {
       const { jobId } = await this.signups.signUp(address.replace('@', `+${round}@`));

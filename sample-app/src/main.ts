@@ -1,12 +1,14 @@
 /** Starts the sample application: see the README beside `src`. */
-import { relative } from 'node:path';
 import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { AppModule } from './app.module.js';
 import { CalmLogger } from './console/calm.logger.js';
+import { guide } from './console/guide.js';
+import { stopWithLauncher } from './console/launcher.js';
 import { assertPortIsFree } from './console/port.js';
 import { ServerInfo } from './console/server.info.js';
-import { guide } from './console/guide.js';
+import { shownPath } from './console/shown-path.js';
+import { ShutdownNotice } from './console/shutdown.notice.js';
 import { FirstRound, type RoundResult } from './first-round.js';
 import { Settings } from './settings.js';
 import { explanationOf } from './start-error.js';
@@ -15,11 +17,12 @@ async function main(): Promise<void> {
   const settings = Settings.from(process.env, process.argv.slice(2));
   if (!settings.once) await assertPortIsFree(settings);
   if (settings.embeddedDataDir !== undefined) {
-    console.log(`Starting PostgreSQL, with its data in ${relative('.', settings.embeddedDataDir)} ...`);
+    console.log(`Starting PostgreSQL, with its data in ${shownPath(settings.embeddedDataDir)} ...`);
   }
   const app = await NestFactory.create(AppModule.with(settings), { logger: new CalmLogger(), abortOnError: false });
   // Exits with 0 once everything is closed; without it Nest raises the signal again. Taskmaster drains as part of it.
   app.enableShutdownHooks([], { useProcessExit: true });
+  stopWithLauncher(() => app.get(ShutdownNotice).stopping);
   await (settings.once ? runOnce(app) : serve(app, settings));
 }
 

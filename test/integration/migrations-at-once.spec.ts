@@ -8,6 +8,8 @@ import { testDatabase, type TestDatabase } from '../support/test-database.js';
 
 const SCRIPT = new URL('./support/migrate-process.ts', import.meta.url);
 const PROCESSES = 8;
+/** That many processes take their time to start where there are few processors. */
+const BOUND_MS = 90_000;
 const ALL = MIGRATIONS.map((migration) => migration.version);
 
 /** Sessions of others that wait for an advisory lock: migrations take one. */
@@ -21,7 +23,9 @@ async function waiting(database: TestDatabase): Promise<number> {
 
 async function applied(database: TestDatabase): Promise<number[]> {
   const { migrations } = tablesOf(database.schema);
-  const rows = await database.query<{ version: number }>(`select version from ${migrations} order by version`);
+  const rows = await database.query<{ version: number }>(
+    `select version from ${migrations} order by version`,
+  );
   return rows.map((row) => row.version);
 }
 
@@ -33,15 +37,16 @@ describe('eight processes that migrate an empty database at once', () => {
     await starter.query('select pg_advisory_xact_lock(1413830741, hashtext($1))', [database.schema]);
     const task = JSON.stringify({ config: database.config, schema: database.schema });
     const processes = Array.from({ length: PROCESSES }, () => childProcess(SCRIPT, { args: [task] }));
-    await eventually(async () => (await waiting(database)) === PROCESSES, { timeoutMs: 25_000 });
+    await eventually(async () => (await waiting(database)) === PROCESSES, { timeoutMs: BOUND_MS });
     await starter.query('commit');
-    const lines = await Promise.all(processes.map((process) => process.line(/^applied/)));
-    expect(lines.toSorted()).toEqual([
-      `applied ${JSON.stringify(ALL)}`,
-      ...Array<string>(PROCESSES - 1).fill('applied []'),
-    ].toSorted());
+    const lines = await Promise.all(
+      processes.map((process) => process.line(/^applied/, { timeoutMs: BOUND_MS })),
+    );
+    expect(lines.toSorted()).toEqual(
+      [`applied ${JSON.stringify(ALL)}`, ...Array<string>(PROCESSES - 1).fill('applied []')].toSorted(),
+    );
     expect(await applied(database)).toEqual(ALL);
-  });
+  }, 120_000);
 });
 
 describe('eight engines that open an empty database at once', () => {

@@ -25,17 +25,17 @@ describe('a process that is killed in the middle of a migration', () => {
     const task = JSON.stringify({ config: database.config, schema: database.schema, oneMore });
     const migrating = childProcess(SCRIPT, { args: [task] });
     await eventually(async () => (await advisoryLocks(database)).some((lock) => !lock.granted), {
-      timeoutMs: 25_000,
+      timeoutMs: 60_000,
     });
     migrating.kill('SIGKILL');
-    await migrating.exit();
+    await migrating.exit({ timeoutMs: 60_000 });
     await holder.end(); // its server process learns of the death when it has something to say
     await eventually(async () => (await advisoryLocks(database)).length === 0);
     const left = await database.query('select from pg_namespace where nspname = $1', [database.schema]);
     expect(left).toEqual([]);
     const taskmaster = await openEngine(database);
     await expect(taskmaster.publisher.enqueue('mail')).resolves.toMatchObject({ id: '1' });
-  });
+  }, 90_000);
 });
 
 describe('a migration that fails', () => {
@@ -44,10 +44,10 @@ describe('a migration that fails', () => {
     const oneMore = 'create table {{schema}}.half (); select 1 / 0';
     const task = JSON.stringify({ config: database.config, schema: database.schema, oneMore });
     const migrating = childProcess(SCRIPT, { args: [task] });
-    expect((await migrating.exit()).code).not.toBe(0);
+    expect((await migrating.exit({ timeoutMs: 60_000 })).code).not.toBe(0);
     expect(migrating.stderr.values.join('\n')).toContain('division by zero');
     const left = await database.query('select from pg_namespace where nspname = $1', [database.schema]);
     expect(left).toEqual([]);
     await openEngine(database);
-  });
+  }, 90_000);
 });

@@ -9,7 +9,9 @@ const TARGET = MIGRATIONS.at(-1)!.version;
 /** What a newer release has done to the schema. */
 async function applyNewer(database: TestDatabase, breaking: boolean): Promise<void> {
   const { migrations } = tablesOf(database.schema);
-  await database.query(`insert into ${migrations} (version, name, breaking) values (999, 'future', $1)`, [breaking]);
+  await database.query(`insert into ${migrations} (version, name, breaking) values (999, 'future', $1)`, [
+    breaking,
+  ]);
 }
 
 async function installed(database: TestDatabase): Promise<boolean> {
@@ -94,25 +96,28 @@ describe('migrations: off', () => {
   });
 });
 
-describe.each(['run', 'verify'] as const)('a schema of a newer release, with migrations: %s', (migrations) => {
-  it('is refused when the change was a breaking one', async () => {
-    const database = await testDatabase();
-    await applyNewer(database, true);
-    await expect(engine(database, { migrations }).open()).rejects.toMatchObject({
-      code: 'TM_SCHEMA_TOO_NEW',
-      schema: database.schema,
-      migration: 999,
-      migrationName: 'future',
+describe.each(['run', 'verify'] as const)(
+  'a schema of a newer release, with migrations: %s',
+  (migrations) => {
+    it('is refused when the change was a breaking one', async () => {
+      const database = await testDatabase();
+      await applyNewer(database, true);
+      await expect(engine(database, { migrations }).open()).rejects.toMatchObject({
+        code: 'TM_SCHEMA_TOO_NEW',
+        schema: database.schema,
+        migration: 999,
+        migrationName: 'future',
+      });
     });
-  });
 
-  it('is accepted when it was not', async () => {
-    const database = await testDatabase();
-    await applyNewer(database, false);
-    const taskmaster = await openEngine(database, { migrations });
-    await expect(taskmaster.publisher.enqueue('mail')).resolves.toMatchObject({ queue: 'mail' });
-  });
-});
+    it('is accepted when it was not', async () => {
+      const database = await testDatabase();
+      await applyNewer(database, false);
+      const taskmaster = await openEngine(database, { migrations });
+      await expect(taskmaster.publisher.enqueue('mail')).resolves.toMatchObject({ queue: 'mail' });
+    });
+  },
+);
 
 describe('an engine that was refused', () => {
   it('can be opened once the reason is gone', async () => {

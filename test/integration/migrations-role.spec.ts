@@ -27,7 +27,9 @@ describe('a role that may not create schemas', () => {
     const job = await taskmaster.publisher.enqueue('mail');
     taskmaster.register({ queue: 'mail', label: 'mail', handle: () => undefined });
     await taskmaster.start();
-    await eventually(async () => (await database.query(`select from ${schema}.jobs where id = $1`, [job.id])).length === 0);
+    await eventually(
+      async () => (await database.query(`select from ${schema}.jobs where id = $1`, [job.id])).length === 0,
+    );
   });
 
   it('is told that it lacks a privilege when there is no schema', async () => {
@@ -50,14 +52,19 @@ describe('a role that may not create schemas', () => {
 });
 
 describe('a role without any DDL', () => {
-  it.each(['run', 'verify', 'off'] as const)('works where the schema is up to date, with migrations: %s', async (migrations) => {
-    const { database, role } = await setup({ migrated: true });
-    await grantWork(database, role.name);
-    const taskmaster = await openEngine(database, { connection: role.config, migrations });
-    const { jobs } = tablesOf(database.schema);
-    const { id } = await taskmaster.publisher.enqueue('mail');
-    taskmaster.register({ queue: 'mail', label: 'mail', handle: () => undefined });
-    await taskmaster.start();
-    await eventually(async () => (await database.query(`select from ${jobs} where id = $1`, [id])).length === 0);
-  });
+  it.each(['run', 'verify', 'off'] as const)(
+    'works where the schema is up to date, with migrations: %s',
+    async (migrations) => {
+      const { database, role } = await setup({ migrated: true });
+      await grantWork(database, role.name);
+      const taskmaster = await openEngine(database, { connection: role.config, migrations });
+      const { jobs } = tablesOf(database.schema);
+      const { id } = await taskmaster.publisher.enqueue('mail');
+      taskmaster.register({ queue: 'mail', label: 'mail', handle: () => undefined });
+      await taskmaster.start();
+      await eventually(
+        async () => (await database.query(`select from ${jobs} where id = $1`, [id])).length === 0,
+      );
+    },
+  );
 });

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type pg from 'pg';
+import pg from 'pg';
 import { onTestFinished } from 'vitest';
 import { adminConnection } from './admin-connection.js';
 import type { TestDatabase } from './test-database.js';
@@ -21,9 +21,15 @@ export async function testRole(database: TestDatabase): Promise<TestRole> {
   const password = `secret-${randomBytes(12).toString('hex')}`;
   const admin = await adminConnection();
   await admin.query(`create role "${name}" login password '${password}'`);
-  onTestFinished(async () => {
-    await database.query(`drop owned by "${name}"`);
-    await database.query(`drop role "${name}"`);
-  });
+  onTestFinished(() => drop(database, name));
   return { name, password, config: { ...database.config, user: name, password } };
+}
+
+/** Only in the database itself can be dropped what a role owns and was granted there. */
+async function drop(database: TestDatabase, name: string): Promise<void> {
+  const client = new pg.Client({ ...database.config, application_name: 'test role' });
+  await client.connect();
+  await client.query(`drop owned by "${name}"`);
+  await client.query(`drop role "${name}"`);
+  await client.end();
 }

@@ -7,8 +7,9 @@ import type { QueueDefinition } from '../../lib/engine/job/queue-definition.js';
 import type { AnyQueue } from '../../lib/engine/job/queue.js';
 import type { InputOf, KnownQueueName, PayloadOf, ResultOf } from '../../lib/engine/job/queue-types.js';
 
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the parameter is what makes the comparison exact
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
-declare function expectType<Expected>(): <Actual>(proof: Equal<Expected, Actual>) => void;
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the parameter is the assertion
 declare function assertTrue<Proof extends true>(): Proof;
 
 /* A schema types payload and input; they differ where it transforms. */
@@ -85,4 +86,5 @@ enqueue(Resize, { kee: 'a' });
 // @ts-expect-error -- not a string
 enqueue('test:payload', { to: 5 });
 const result = enqueue('test:definition', { email: 'ada@example.com', age: '36' });
-expectType<{ email: string; age: number; plan: string }>()<typeof result>(true);
+assertTrue<Equal<typeof result, { email: string; age: number; plan: string }>>();
+export { result };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidQueueNameError } from '../../lib/engine/errors.js';
 import { assertQueueName, queueNameOf } from '../../lib/engine/job/queue-name.js';
+import { thrownBy } from '../support/thrown-by.js';
 
 const ALLOWED = {
   'a letter': 'a',
@@ -50,10 +51,9 @@ describe('assertQueueName', () => {
   });
 
   it('keeps its message short, and free of what acts on a terminal', () => {
-    const error = thrownBy(() => assertQueueName(`\u009b31m\u001b[0m${'x'.repeat(10_000)}`));
-    expect(error.message.length).toBeLessThan(250);
-    // oxlint-disable-next-line no-control-regex -- control characters are what must not be there
-    expect(error.message).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+    const { message } = thrownBy(() => assertQueueName(`\u009b31m\u001b[0m${'x'.repeat(10_000)}`)) as Error;
+    expect(message.length).toBeLessThan(250);
+    expect(message).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
   });
 });
 
@@ -67,12 +67,3 @@ describe('queueNameOf', () => {
     expect(() => queueNameOf(queue as never)).toThrow(InvalidQueueNameError);
   });
 });
-
-function thrownBy(action: () => void): Error {
-  try {
-    action();
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error('nothing was thrown');
-}

@@ -12,6 +12,7 @@ import {
   TASKMASTER_DEFAULTS,
 } from '../../lib/engine/options.js';
 import { resolveOptions, taskmasterProblems } from '../../lib/engine/resolve-options.js';
+import { thrownBy } from '../support/thrown-by.js';
 
 const connection = 'postgres://user:secret@localhost/app';
 const resolve = (options: Partial<TaskmasterOptions> = {}, consume?: string) =>
@@ -205,11 +206,7 @@ describe('the option connection', () => {
   it.each(WRONG)('may not be %j, and the error does not show it', (given, problem) => {
     const resolving = () => resolveOptions({ connection: given } as never, {});
     expect(resolving).toThrow(problem);
-    try {
-      resolving();
-    } catch (error) {
-      expect(inspect(error)).not.toContain('secret');
-    }
+    expect(inspect(thrownBy(resolving))).not.toContain('secret');
   });
 });
 

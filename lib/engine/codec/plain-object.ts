@@ -12,9 +12,7 @@ export function isPlain(value: object): boolean {
 /** Whether it has enumerable symbols as keys, which JSON drops. */
 export function hasSymbolKeys(value: object): boolean {
   const symbols = Object.getOwnPropertySymbols(value);
-  return (
-    symbols.length > 0 && symbols.some((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol))
-  );
+  return symbols.some((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol));
 }
 
 /** Why a built-in object that is not plain is no JSON; `undefined` for instances of other classes. */

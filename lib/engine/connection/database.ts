@@ -37,7 +37,7 @@ export class Database {
 
   constructor(
     private readonly options: ResolvedOptions,
-    events: EventHub,
+    private readonly events: EventHub,
   ) {
     const { connection, connectTimeoutMs, listen } = options;
     this.tables = tablesOf(options.schema);
@@ -96,6 +96,7 @@ export class Database {
     return new Session({
       cluster: this.#cluster,
       tables: this.tables,
+      events: this.events,
       preparedStatements: this.options.preparedStatements,
       queryTimeoutMs: QUERY_TIMEOUT_MS,
       pipeline,

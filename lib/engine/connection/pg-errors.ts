@@ -1,4 +1,5 @@
-import { DatabaseError, PermissionDeniedError, StorageFullError, TaskmasterError } from '../errors.js';
+import { ClosedError, DatabaseError, PermissionDeniedError, StorageFullError, TaskmasterError } from '../errors.js';
+import type { EventHub } from '../events.js';
 
 /** The five characters PostgreSQL sends with an error, or `undefined` when the error did not come from the server. */
 export function sqlStateOf(error: unknown): string | undefined {
@@ -33,6 +34,11 @@ export function databaseErrorOf(operation: string, error: unknown): TaskmasterEr
   if (state === '42501') return new PermissionDeniedError(operation, { cause: error });
   if (state === '53100' || state === '53200') return new StorageFullError(operation, { cause: error });
   return new DatabaseError(operation, state, reasonOf(error), { cause: error });
+}
+
+/** Reports what a background part met and goes on from. A lost connection is the session's to report, once for all. */
+export function reportFailure(events: EventHub, operation: string, error: unknown): void {
+  if (!isConnectionFailure(error) && !(error instanceof ClosedError)) events.emit({ type: 'engineError', operation, error });
 }
 
 /** The message of a failure to connect or to run, without anything secret. */

@@ -1,10 +1,11 @@
 import type pg from 'pg';
 import { ClosedError } from '../errors.js';
+import type { EventHub } from '../events.js';
 import { Deferred } from '../lifecycle/deferred.js';
 import type { Statement } from '../sql/statement.js';
 import type { Tables } from '../sql/tables.js';
 import { type Cluster, type Connected, destroy } from './cluster.js';
-import { isConnectionFailure, isReadOnly } from './pg-errors.js';
+import { isConnectionFailure, isReadOnly, reasonOf } from './pg-errors.js';
 import { ReconnectDelay } from './reconnect-delay.js';
 
 /** Options of a {@link Session}. */
@@ -15,6 +16,7 @@ export interface SessionOptions {
   readonly preparedStatements: boolean;
   /** A statement without an answer for this long counts as lost, and its connection with it, in milliseconds. */
   readonly queryTimeoutMs: number;
+  readonly events: EventHub;
   /** Several statements on the wire at once, each its own transaction. @default false */
   readonly pipeline?: boolean;
 }
@@ -33,6 +35,7 @@ const PIN_PLANS = `set plan_cache_mode = force_generic_plan; set enable_seqscan 
 export class Session {
   #connected: Connected | undefined;
   #connecting: Promise<Connected> | undefined;
+  #lost = false;
   readonly #closing = new AbortController();
   readonly #delay = new ReconnectDelay();
 
@@ -109,6 +112,7 @@ export class Session {
       return connected;
     } catch (error) {
       this.#delay.failed();
+      this.#announceLost(error);
       throw error;
     }
   }
@@ -120,14 +124,24 @@ export class Session {
     }
     this.#delay.succeeded();
     this.#connected = connected;
+    if (this.#lost) this.options.events.emit({ type: 'databaseRestored' });
+    this.#lost = false;
     connected.client.once('end', () => {
-      if (this.#connected === connected) this.#connected = undefined;
+      if (this.#connected !== connected) return;
+      this.#connected = undefined;
+      this.#announceLost(new Error('the connection ended'));
     });
+  }
+
+  #announceLost(reason: unknown): void {
+    if (!this.#lost && !this.#closing.signal.aborted) this.options.events.emit({ type: 'databaseLost', reason: reasonOf(reason) });
+    this.#lost = true;
   }
 
   #drop(connected: Connected, reason: unknown): void {
     if (this.#connected === connected) {
       this.#connected = undefined;
+      this.#announceLost(reason);
       if (isReadOnly(reason)) this.options.cluster.advance();
       this.#delay.failed();
     }

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type pg from 'pg';
 import { TransactionAbortedError } from '../errors.js';
+import { Deferred } from '../lifecycle/deferred.js';
 import type { Transaction } from './executor.js';
 
 /**
@@ -23,24 +24,44 @@ export class TransactionScope {
 
 /**
  * Runs `work` in a transaction on a client of the pool: commits when it resolves, rolls back when it throws. A client that could
- * not even roll back is not given back.
+ * not even roll back is not given back, and one whose `work` was cut off by the signal is thrown away with whatever it is doing.
  *
  * @throws TransactionAbortedError when a statement had failed and `work` resolved all the same: PostgreSQL answers such a
  *   COMMIT with a rollback and no error
  */
-export async function inTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+export async function inTransaction<T>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<T>,
+  signal: AbortSignal = NEVER,
+): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
     await client.query('begin');
-    const result = await work(client);
+    const result = await unlessAborted(signal, work(client));
     const { command } = await client.query('commit');
     if (command !== 'COMMIT') throw new TransactionAbortedError();
     return result;
   } catch (error) {
-    await client.query('rollback').catch((failure: Error) => (broken = failure));
+    if (signal.aborted) broken = error as Error;
+    else await client.query('rollback').catch((failure: Error) => (broken = failure));
     throw error;
   } finally {
     client.release(broken);
+  }
+}
+
+const NEVER = new AbortController().signal;
+
+/** What `work` resolves with, or the reason of the signal, whichever comes first. */
+async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const aborted = new Deferred<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    if (signal.aborted) onAbort();
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }

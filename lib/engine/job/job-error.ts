@@ -97,9 +97,8 @@ function messageOfParts(thrown: unknown): string {
 
 /** What is no error, in words: a string is the message, a plain object its JSON, of anything else only the kind. */
 function describe(thrown: unknown): string {
-  if (typeof thrown === 'string') return thrown;
-  if (typeof thrown !== 'object' && typeof thrown !== 'function') return String(thrown);
   if (typeof thrown === 'function') return 'a function was thrown';
+  if (typeof thrown !== 'object') return String(thrown as string | symbol | undefined);
   return jsonOf(thrown) ?? `an object without a message was thrown${classOf(thrown)}`;
 }
 

@@ -81,12 +81,16 @@ export function snooze(delayMs: number): SnoozeOutcome {
 }
 
 /** True for the values made here, also by another copy of this package. */
-export function isHandlerOutcome(value: unknown): value is AckOutcome | RejectOutcome | RetryOutcome | SnoozeOutcome {
+export function isHandlerOutcome(
+  value: unknown,
+): value is AckOutcome | RejectOutcome | RetryOutcome | SnoozeOutcome {
   return typeof value === 'object' && value !== null && OUTCOME in value;
 }
 
 function assertDelay(what: string, delayMs: number): void {
   if (typeof delayMs !== 'number' || !Number.isFinite(delayMs) || delayMs < 0) {
-    throw new RangeError(`${what}: delayMs must be a finite number of milliseconds >= 0, got ${String(delayMs)}`);
+    throw new RangeError(
+      `${what}: delayMs must be a finite number of milliseconds >= 0, got ${String(delayMs)}`,
+    );
   }
 }

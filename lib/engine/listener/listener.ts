@@ -43,6 +43,8 @@ const UNAVAILABLE_RETRY_MS = 60_000;
 export class Listener implements Service {
   #client: pg.Client | undefined;
   #healthy = false;
+  /** Queues whose bells this connection has asked for. */
+  #armed = new Set<string>();
   #wasHealthy = false;
   #running: Promise<void> | undefined;
   readonly #stopped = new AbortController();
@@ -72,17 +74,26 @@ export class Listener implements Service {
     return this.#healthy;
   }
 
-  /** Asks for the bells of these queues. False when there is no listener to hear them. */
+  /**
+   * Asks for the bells of these queues. The locks that ask count how often they were taken, so none is taken twice.
+   * False when there is no listener to hear them.
+   */
   async arm(queues: readonly string[]): Promise<boolean> {
-    return this.#bells(armBells, queues);
+    const missing = queues.filter((queue) => !this.#armed.has(queue));
+    const armed = this.#armed;
+    if (!(await this.#bells(armBells, missing))) return false;
+    for (const queue of missing) armed.add(queue);
+    return armed === this.#armed;
   }
 
   async disarm(queues: readonly string[]): Promise<void> {
-    await this.#bells(disarmBells, queues);
+    const held = queues.filter((queue) => this.#armed.delete(queue));
+    await this.#bells(disarmBells, held);
   }
 
   async #bells(statement: typeof armBells, queues: readonly string[]): Promise<boolean> {
     if (!this.#healthy || this.#client === undefined) return false;
+    if (queues.length === 0) return true;
     const client = this.#client;
     try {
       await client.query({
@@ -153,6 +164,7 @@ export class Listener implements Service {
     this.#delay.succeeded();
     this.#healthy = true;
     this.#wasHealthy = true;
+    this.#armed = new Set();
     this.options.events.emit({ type: 'listenerRestored' });
     this.options.onRestored();
   }

@@ -1,3 +1,4 @@
+import { reportFailure } from '../connection/pg-errors.js';
 import type { Session } from '../connection/session.js';
 import type { EventHub } from '../events.js';
 import type { Service } from '../lifecycle/service.js';
@@ -81,7 +82,7 @@ export class Rescuer implements Service {
 
   #failed(error: unknown): void {
     this.#failedSince ??= performance.now();
-    this.options.events.emit({ type: 'engineError', operation: 'rescue', error });
+    reportFailure(this.options.events, 'rescue', error);
   }
 
   #recovered(): void {

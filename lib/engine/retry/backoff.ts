@@ -4,10 +4,7 @@
  * a function gets the number of the attempt that failed (1 for the first) and what was thrown.
  */
 export type Backoff =
-  | number
-  | readonly number[]
-  | BackoffPolicy
-  | ((attempt: number, error: unknown) => number);
+  number | readonly number[] | BackoffPolicy | ((attempt: number, error: unknown) => number);
 
 /** A backoff by formula. With `jitter` the delay is drawn between half of it and all of it. */
 export interface BackoffPolicy {

@@ -1,3 +1,4 @@
+import { reportFailure } from '../connection/pg-errors.js';
 import type { Session } from '../connection/session.js';
 import type { EventHub } from '../events.js';
 import { pause } from '../lifecycle/pause.js';
@@ -66,7 +67,7 @@ export class Promoter implements Service {
   }
 
   /** The listener is new: nothing is armed. */
-  suspectAll(): void {
+  bellLost(): void {
     this.#armed = false;
     this.#look();
   }
@@ -83,7 +84,7 @@ export class Promoter implements Service {
         await this.#sleep(dueMs);
       } catch (error) {
         if (this.#stopped.signal.aborted) return;
-        this.options.events.emit({ type: 'engineError', operation: 'promote', error });
+        reportFailure(this.options.events, 'promote', error);
         await pause(FAILURE_PAUSE_MS, this.#stopped.signal);
       }
     }

@@ -340,14 +340,16 @@ begin
     raise exception '% is not a table; has it been adopted already?', source using errcode = '42809';
   end if;
   execute format('lock table %s in access exclusive mode', source);
+  lock table {{schema}}.jobs in share row exclusive mode;  -- nobody draws an id while the sequence is moved
   execute format(
     'insert into {{schema}}.jobs (id, queue_name, payload, run_count, created_at, run_at, failed_at, last_error)
-     select id, queue_name, payload, run_count, coalesce(created_at, now()),
+     select id, queue_name, coalesce(payload, ''{}''), coalesce(run_count, 0), coalesce(created_at, now()),
             case when run_count > 0 then ''infinity''::timestamptz end, case when run_count > 0 then now() end,
             case when run_count > 0 then ''{"name": "Reject", "message": "rejected before the table was adopted"}''::jsonb end
        from %s order by id', source);
   get diagnostics adopted = row_count;
-  perform setval(pg_get_serial_sequence('{{schema}}.jobs', 'id'), greatest((select max(id) from {{schema}}.jobs), 1));
+  perform setval(ids, greatest((select max(id) from {{schema}}.jobs), nextval(ids)))  -- never back: ids of acked jobs are not given again
+     from pg_get_serial_sequence('{{schema}}.jobs', 'id') as ids;
   execute format('alter table %s rename to %I', source, left(source_name, 48) || '_before_adopt');
   execute format(
     'create view %I.%I as select id, queue_name, payload, run_count, created_at from {{schema}}.jobs', source_schema, source_name);

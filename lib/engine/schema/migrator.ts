@@ -77,17 +77,25 @@ export class Migrator {
     return this.migrations.filter((migration) => !done.has(migration.version));
   }
 
+  /**
+   * Asks the catalogs by a query: `to_regclass` may answer from the session's cache, and what that learned before the wait for the
+   * lock (that there is no schema) is not corrected until a lock on a table makes the session look.
+   */
   async #applied(client: pg.ClientBase): Promise<readonly AppliedMigration[]> {
-    const exists = await client.query<{ installed: boolean }>('select to_regclass($1) is not null as installed', [this.#tables.migrations]);
-    if (exists.rows[0]?.installed !== true) return [];
+    const { rowCount } = await client.query(
+      `select from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        where n.nspname = $1 and c.relname = 'migrations'`,
+      [this.schema],
+    );
+    if (rowCount === 0) return [];
     const { rows } = await client.query<AppliedMigration>(`select version, name, breaking from ${this.#tables.migrations} order by version`);
     return rows;
   }
 
   /** `create schema if not exists` asks for the privilege even when the schema exists, so look first. */
   async #prepareSchema(client: pg.ClientBase): Promise<void> {
-    const { rows } = await client.query<{ missing: boolean }>('select to_regnamespace($1) is null as missing', [this.#tables.schema]);
-    if (rows[0]?.missing === true) await client.query(`create schema ${this.#tables.schema}`);
+    const { rowCount } = await client.query('select from pg_catalog.pg_namespace where nspname = $1', [this.schema]);
+    if (rowCount === 0) await client.query(`create schema ${this.#tables.schema}`);
     await client.query(`
       create table if not exists ${this.#tables.migrations} (
         version integer primary key,

@@ -28,8 +28,8 @@ export interface AttemptContext {
   readonly transactions: JobTransactions;
   /** The outcome is decided: called once, and before the attempt's promise resolves. */
   readonly onEnded: (ended: EndedAttempt) => void;
-  /** The handler has outlived its timeout; then, when it settles at last, the function returned is called. */
-  readonly onStuck: (claimed: ClaimedJob) => () => void;
+  /** The handler has outlived its timeout. */
+  readonly onStuck: (claimed: ClaimedJob) => void;
 }
 
 /**
@@ -44,6 +44,8 @@ export class Attempt implements JobContext {
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
   #transaction: 'none' | 'open' | 'committed' = 'none';
+  #cut: AbortController | undefined;
+  #cutOff: (() => void) | undefined;
   #resolve: (() => void) | undefined;
   tx: pg.PoolClient | undefined;
 
@@ -81,20 +83,21 @@ export class Attempt implements JobContext {
 
   /** Hands the job back, unfinished and uncounted, without waiting for the handler any longer. */
   release(): void {
-    if (this.#transaction === 'open') return; // the database decides: commit, or rollback when the connection goes
-    this.#end({ kind: 'release' });
+    this.#endWithout({ kind: 'release' });
   }
 
   async transaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
     if (this.#transaction !== 'none') throw new JobTransactionError(this.claimed.id, 'called a second time');
     if (this.#ended) throw new JobTransactionError(this.claimed.id, 'the attempt has ended');
     this.#transaction = 'open';
+    this.#cut = new AbortController();
     try {
-      const result = await this.context.transactions.run(this.claimed, work);
+      const result = await this.context.transactions.run(this.claimed, work, this.#cut.signal);
       this.#transaction = 'committed';
       return result;
     } finally {
       if (this.#transaction === 'open') this.#transaction = 'none';
+      this.#cutOff?.();
     }
   }
 
@@ -138,19 +141,28 @@ export class Attempt implements JobContext {
   #timedOut(timeoutMs: number): void {
     const error = new JobTimeoutError(this.claimed.queue, this.claimed.id, timeoutMs);
     this.abort(error);
-    if (this.#transaction === 'open') return; // settles by its own commit or rollback
-    const settled = this.context.onStuck(this.claimed);
-    this.#stuck = settled;
-    this.#end(this.#settlement({ kind: 'error', error }));
+    this.context.onStuck(this.claimed);
+    this.#endWithout(this.#settlement({ kind: 'error', error }));
   }
 
-  #stuck: (() => void) | undefined;
+  /**
+   * Ends the attempt although the handler goes on. An open transaction is cut off first; one that is just
+   * committing decides by itself.
+   */
+  #endWithout(settlement: Settlement): void {
+    if (this.#transaction !== 'open') return this.#end(settlement);
+    this.#cutOff = () => (this.#transaction === 'committed' ? this.#endCommitted() : this.#end(settlement));
+    this.#cut?.abort(this.#abortReason ?? new JobTransactionError(this.claimed.id, 'cut off'));
+  }
 
   #conclude(outcome: Outcome): void {
-    this.#stuck?.();
     if (this.#ended) return;
-    if (this.#transaction === 'committed') return this.#end({ kind: 'complete', result: undefined }, true);
+    if (this.#transaction === 'committed') return this.#endCommitted();
     this.#end(this.#settlement(outcome));
+  }
+
+  #endCommitted(): void {
+    this.#end({ kind: 'complete', result: undefined }, true);
   }
 
   /** Failures of an attempt that was told to end because its worker stops or lost it are not the job's: no attempt is spent. */

@@ -1,4 +1,4 @@
-import { isConnectionFailure } from '../connection/pg-errors.js';
+import { isConnectionFailure, reportFailure } from '../connection/pg-errors.js';
 import type { Session } from '../connection/session.js';
 import type { EventHub } from '../events.js';
 import { Deferred } from '../lifecycle/deferred.js';
@@ -110,9 +110,14 @@ export class Dispatcher implements Service {
     this.#wakeup.call();
   }
 
-  /** Nothing that was known about the queues can be relied on: a start, a new listener, a failover. */
-  suspectAll(): void {
+  /** The listener is new: no bell is armed, and some may have been missed. */
+  bellsLost(): void {
     this.parts.doorbell.forget();
+    this.suspectAll();
+  }
+
+  /** Nothing that was known about the queues can be relied on: a start, another queue, a failover. */
+  suspectAll(): void {
     this.parts.claimer.hintAll();
     this.parts.sweeps.suspectAll();
     this.parts.pacer.active();
@@ -275,7 +280,7 @@ export class Dispatcher implements Service {
   /** Gives back leases whose jobs have not started here. */
   async giveBack(leases: readonly string[]): Promise<void> {
     await this.parts.session.run(releaseLeases, { leases }).catch((error: unknown) => {
-      this.parts.events.emit({ type: 'engineError', operation: 'give back', error }); // reconciled later
+      reportFailure(this.parts.events, 'give back', error); // reconciled later
     });
   }
 
@@ -313,7 +318,7 @@ export class Dispatcher implements Service {
 
   async #failed(error: unknown): Promise<boolean> {
     if (this.#stopping.signal.aborted) return true;
-    this.parts.events.emit({ type: 'engineError', operation: 'exchange', error });
+    reportFailure(this.parts.events, 'exchange', error);
     this.suspectAll();
     if (!isConnectionFailure(error)) await pause(FAILURE_PAUSE_MS, this.#stopping.signal);
     return true;

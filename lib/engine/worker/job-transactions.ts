@@ -24,16 +24,44 @@ export class JobTransactions {
   /**
    * Locks the job, runs `work` with `enqueue` joined to the transaction, acks and commits.
    *
+   * @param cut cuts `work` off: its connection is thrown away, and nothing is committed. Without effect once `work` has resolved
    * @throws LeaseLostError when the job does not belong to this attempt any more; everything is rolled back
    */
-  run<T>(claimed: ClaimedJob, work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
-    return inTransaction(this.pool, async (client) => {
-      const { rows: held } = await client.query(lockJob.text(this.tables), lockJob.values(claimed));
-      if (held.length === 0) throw new LeaseLostError(claimed.queue, claimed.id);
-      const result = await this.scope.run(client, () => work(client));
-      const { rows: acked } = await client.query(ackLockedJob.text(this.tables), ackLockedJob.values(claimed));
-      if (acked.length === 0) throw new LeaseLostError(claimed.queue, claimed.id);
-      return result;
-    });
+  async run<T>(claimed: ClaimedJob, work: (tx: pg.PoolClient) => Promise<T>, cut: AbortSignal): Promise<T> {
+    let backend: number | undefined;
+    try {
+      return await inTransaction(
+        this.pool,
+        async (client) => {
+          backend = (client as unknown as { processID: number }).processID;
+          await this.#lock(client, claimed);
+          const result = await this.scope.run(client, () => work(client));
+          if (!cut.aborted) await this.#ack(client, claimed);
+          return result;
+        },
+        cut,
+      );
+    } catch (error) {
+      if (cut.aborted && backend !== undefined) await this.#end(backend);
+      throw error;
+    }
+  }
+
+  async #lock(client: pg.PoolClient, claimed: ClaimedJob): Promise<void> {
+    const { rows } = await client.query(lockJob.text(this.tables), lockJob.values(claimed));
+    if (rows.length === 0) throw new LeaseLostError(claimed.queue, claimed.id);
+  }
+
+  async #ack(client: pg.PoolClient, claimed: ClaimedJob): Promise<void> {
+    const { rows } = await client.query(ackLockedJob.text(this.tables), ackLockedJob.values(claimed));
+    if (rows.length === 0) throw new LeaseLostError(claimed.queue, claimed.id);
+  }
+
+  /**
+   * A backend that is busy does not notice that its client has gone, and would hold the job's lock, in the way of the
+   * settlement. Behind a pooler the id is not the server's and this does nothing.
+   */
+  async #end(backend: number): Promise<void> {
+    await this.pool.query('select pg_terminate_backend($1)', [backend]).catch(() => {}); // the settlement waits for the lock, then
   }
 }

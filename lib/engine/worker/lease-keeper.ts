@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type pg from 'pg';
-import { reasonOf } from '../connection/pg-errors.js';
+import { reasonOf, reportFailure } from '../connection/pg-errors.js';
 import type { Session } from '../connection/session.js';
 import type { EventHub } from '../events.js';
 import type { Service } from '../lifecycle/service.js';
@@ -51,13 +51,14 @@ export class LeaseKeeper implements Service {
   #fenced = false;
   #clockSkewMs: number | undefined;
   #renewing: Promise<void> | undefined;
+  #beating: Promise<void> | undefined;
 
   constructor(private readonly options: LeaseKeeperOptions) {
     const { heartbeatMs } = options.lease;
     this.#beats = new Ticker({
       intervalMs: Math.min(heartbeatMs, 1_000),
       tick: () => this.#tick(),
-      onError: (error) => options.events.emit({ type: 'engineError', operation: 'heartbeat', error }),
+      onError: (error) => this.#report('register', error),
     });
   }
 
@@ -117,8 +118,15 @@ export class LeaseKeeper implements Service {
   /** The main thread's share: it moves the tick, beats itself when there is no thread, and looks at what became of the lease. */
   async #tick(): Promise<void> {
     Atomics.add(this.#cells, TICK, 1n);
-    if (this.#thread === undefined && this.#silentMs() >= this.options.lease.heartbeatMs * 0.9) await this.#beat();
+    if (this.#thread === undefined && this.#silentMs() >= this.options.lease.heartbeatMs * 0.9) this.#beatInBackground();
     await this.#judge();
+  }
+
+  /** Not awaited: a database that does not answer must not keep the lease from being judged. */
+  #beatInBackground(): void {
+    this.#beating ??= this.#beat()
+      .catch((error: unknown) => this.#report('heartbeat', error))
+      .finally(() => (this.#beating = undefined));
   }
 
   async #beat(): Promise<void> {
@@ -190,7 +198,11 @@ export class LeaseKeeper implements Service {
 
   #threadLost(error: unknown): void {
     this.#thread = undefined;
-    this.options.events.emit({ type: 'engineError', operation: 'heartbeat thread', error });
+    this.#report('heartbeat thread', error);
+  }
+
+  #report(operation: string, error: unknown): void {
+    reportFailure(this.options.events, operation, error);
   }
 
   async #stopThread(): Promise<void> {

@@ -1,3 +1,4 @@
+import { reportFailure } from '../connection/pg-errors.js';
 import type { Session } from '../connection/session.js';
 import { LeaseLostError } from '../errors.js';
 import type { EventHub } from '../events.js';
@@ -34,7 +35,7 @@ export class Reconciler implements Service {
       intervalMs: options.intervalMs,
       jitter: 0.2,
       tick: () => this.reconcile(),
-      onError: (error) => options.events.emit({ type: 'engineError', operation: 'reconcile', error }),
+      onError: (error) => reportFailure(options.events, 'reconcile', error),
     });
   }
 

@@ -86,11 +86,6 @@ export class Settler {
     }
   }
 
-  /** The lease has been gone for so long that whatever is not stored yet has been given to others. */
-  abandon(): void {
-    for (const ended of [...take(this.#acks, Infinity), ...take(this.#others, Infinity)]) this.#report(ended, false);
-  }
-
   #closedBy(ended: readonly EndedAttempt[]): string[] {
     return this.book.closedBy(ended.map((each) => each.claimed.leaseId));
   }

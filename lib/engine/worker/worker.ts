@@ -175,8 +175,9 @@ export class Worker implements Service {
     this.#dispatcher.rang(queue);
   }
 
-  suspectAll(): void {
-    this.#dispatcher.suspectAll();
+  /** The listener is new. */
+  bellsLost(): void {
+    this.#dispatcher.bellsLost();
   }
 
   /** Jobs on their last chance wait in queues of ours. */
@@ -187,7 +188,7 @@ export class Worker implements Service {
 
   async #open(): Promise<void> {
     await this.options.session.run(openLanes, { queues: this.#claimer.queues });
-    this.#dispatcher.suspectAll();
+    this.#dispatcher.bellsLost(); // armed for other queues, if at all
   }
 
   async #handBack(): Promise<void> {
@@ -233,10 +234,8 @@ export class Worker implements Service {
     this.#dispatcher.call();
   }
 
-  #stuck(claimed: ClaimedJob): () => void {
-    const attempt = { queue: claimed.queue, jobId: claimed.id, runCount: claimed.runCount + 1 };
-    this.options.events.emit({ type: 'stuck', ...attempt });
-    return () => {};
+  #stuck(claimed: ClaimedJob): void {
+    this.options.events.emit({ type: 'stuck', queue: claimed.queue, jobId: claimed.id, runCount: claimed.runCount + 1 });
   }
 
   #lost(): void {

@@ -6,7 +6,7 @@ const QUIET = new Set(['ExceptionHandler', 'InstanceLoader', 'NestApplication', 
 /** Nest's logger with shorter lines, all of them on standard output and so in the order in which things happen. */
 export class CalmLogger extends ConsoleLogger {
   constructor() {
-    super({ colors: process.stdout.isTTY && !process.env['NO_COLOR'] });
+    super({ colors: process.stdout.isTTY === true && !process.env['NO_COLOR'] });
   }
 
   protected override printMessages(messages: unknown[], context?: string, level?: LogLevel): void {

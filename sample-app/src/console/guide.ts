@@ -1,4 +1,4 @@
-import { relative } from 'node:path';
+import { shownPath } from './shown-path.js';
 
 /** What the guide is about. */
 export interface GuideOptions {
@@ -19,7 +19,7 @@ Try it, in another terminal:
   sign up         curl -i ${url}/signups -H 'content-type: application/json' -d '{"email": "you@example.com"}'
   with plain SQL  psql ${connectionString} -c "${INSERT}"
   failed jobs     curl '${url}/jobs?state=failed'
-  sent mails      ls ${relative('.', outboxDir) || '.'}
+  sent mails      ls ${shownPath(outboxDir)}
 
 Ctrl-C stops it when running jobs have ended.
 `;

@@ -5,10 +5,18 @@ import { Settings } from '../settings.js';
 /** Says at Ctrl-C what is waited for. Taskmaster and Nest do the waiting. */
 @Injectable()
 export class ShutdownNotice {
+  #stopping = false;
+
   constructor(private readonly settings: Settings) {}
+
+  /** Whether the application has begun to stop, for whatever reason. */
+  get stopping(): boolean {
+    return this.#stopping;
+  }
 
   @OnJobEvent('engineDraining')
   onDraining({ running }: EngineDrainingEvent): void {
+    this.#stopping = true;
     if (running === 0) return;
     const jobs = running === 1 ? '1 job' : `${running} jobs`;
     const seconds = this.settings.drainTimeoutMs / 1_000;

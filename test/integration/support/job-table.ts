@@ -62,25 +62,33 @@ export class JobTable {
 
   /** Resolves with a job once it is in that state. */
   in(id: string, state: JobState['state'], { timeoutMs = 10_000 } = {}): Promise<JobState> {
-    return eventually(async () => {
-      const job = await this.of(id);
-      return job?.state === state && job;
-    }, { timeoutMs }) as Promise<JobState>;
+    return eventually(
+      async () => {
+        const job = await this.of(id);
+        return job?.state === state && job;
+      },
+      { timeoutMs },
+    ) as Promise<JobState>;
   }
 
   /** Resolves when all jobs are gone, and with them every lease. */
   async empty({ timeoutMs = 10_000 } = {}): Promise<void> {
-    await eventually(async () => {
-      const [left] = await this.database.query<{ jobs: number; leases: number }>(
-        `select (select count(*) from ${this.schema}.jobs)::integer as jobs, (select count(*) from ${this.schema}.leases)::integer as leases`,
-      );
-      return left!.jobs + left!.leases === 0;
-    }, { timeoutMs });
+    await eventually(
+      async () => {
+        const [left] = await this.database.query<{ jobs: number; leases: number }>(
+          `select (select count(*) from ${this.schema}.jobs)::integer as jobs, (select count(*) from ${this.schema}.leases)::integer as leases`,
+        );
+        return left!.jobs + left!.leases === 0;
+      },
+      { timeoutMs },
+    );
   }
 
   /** The workers that are alive, or not yet found dead. */
   async workers(): Promise<number[]> {
-    const rows = await this.database.query<{ id: number }>(`select id from ${this.schema}.workers order by id`);
+    const rows = await this.database.query<{ id: number }>(
+      `select id from ${this.schema}.workers order by id`,
+    );
     return rows.map((row) => row.id);
   }
 }

@@ -1,0 +1,144 @@
+import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
+import type pg from 'pg';
+import { onTestFinished } from 'vitest';
+import { Deferred } from '../../lib/engine/lifecycle/deferred.js';
+import type { TestDatabase } from './test-database.js';
+import { within } from './within.js';
+
+/** Which reply {@link FaultyProxy.dropReply} is to lose. */
+export interface LostReply {
+  /** To a request that holds this text: the name of a prepared statement is in every execution of it. */
+  readonly to?: RegExp;
+  /** That holds this text itself. */
+  readonly with?: RegExp;
+}
+
+interface Loss {
+  readonly reply: LostReply;
+  readonly lost: Deferred<void>;
+}
+
+/** A connection through the proxy. */
+interface Link {
+  readonly client: Socket;
+  readonly server: Socket;
+  /** Takes everything and passes nothing on, for good: what a firewall does that has forgotten a connection. */
+  swallowing: boolean;
+  /** The next chunk from the server is the one to lose. */
+  losing: Loss | undefined;
+}
+
+/**
+ * A network between an engine and its database that can fail in the ways networks do. Passes until it is told otherwise.
+ *
+ * pass <-> refuse, pass <-> blackhole; connections that were swallowed once never come back.
+ */
+export class FaultyProxy {
+  #mode: 'pass' | 'refuse' | 'blackhole' = 'pass';
+  #loss: Loss | undefined;
+  readonly #links = new Set<Link>();
+  readonly #server: Server;
+
+  constructor(private readonly target: { readonly host: string; readonly port: number }) {
+    this.#server = createServer((client) => this.#accept(client));
+  }
+
+  async listen(): Promise<number> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Connections now open. */
+  get connections(): number {
+    return this.#links.size;
+  }
+
+  /** New connections work again. */
+  pass(): void {
+    this.#mode = 'pass';
+  }
+
+  /** Ends every connection, as a server that goes down; new ones work. */
+  cut(): void {
+    for (const link of this.#links) closeLink(link);
+  }
+
+  /** Ends every connection and refuses new ones. */
+  refuse(): void {
+    this.#mode = 'refuse';
+    this.cut();
+  }
+
+  /** Nothing passes any more and nobody is told, on connections old and new. */
+  blackhole(): void {
+    this.#mode = 'blackhole';
+    this.forget();
+  }
+
+  /** Nothing passes any more on the connections there are, and nobody is told; new ones work. */
+  forget(): void {
+    for (const link of this.#links) link.swallowing = true;
+  }
+
+  /** Loses one reply and ends its connection: the request was carried out. Resolves when that has happened. */
+  dropReply(reply: LostReply, { timeoutMs = 10_000 } = {}): Promise<void> {
+    const lost = new Deferred();
+    this.#loss = { reply, lost };
+    return within(timeoutMs, 'a reply to lose', lost.promise);
+  }
+
+  async close(): Promise<void> {
+    this.refuse();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #accept(client: Socket): void {
+    client.on('error', () => undefined); // its end is what counts
+    if (this.#mode === 'refuse') return void client.destroy();
+    const link: Link = { client, server: connect(this.target), swallowing: this.#mode === 'blackhole', losing: undefined };
+    this.#links.add(link);
+    link.server.on('error', () => undefined);
+    client.on('data', (chunk) => this.#requested(link, chunk));
+    link.server.on('data', (chunk) => this.#replied(link, chunk));
+    for (const socket of [client, link.server]) socket.on('close', () => this.#ended(link));
+  }
+
+  #requested(link: Link, chunk: Buffer): void {
+    if (link.swallowing) return;
+    if (this.#loss?.reply.to?.test(chunk.toString('latin1')) === true) this.#lose(link);
+    link.server.write(chunk);
+  }
+
+  #replied(link: Link, chunk: Buffer): void {
+    if (link.swallowing) return;
+    if (this.#loss?.reply.with?.test(chunk.toString('latin1')) === true) this.#lose(link);
+    if (link.losing === undefined) return void link.client.write(chunk);
+    link.losing.lost.resolve();
+    link.server.end(); // politely: what is on its way to the server arrives
+    link.client.destroy();
+  }
+
+  #lose(link: Link): void {
+    link.losing = this.#loss;
+    this.#loss = undefined;
+  }
+
+  #ended(link: Link): void {
+    this.#links.delete(link);
+    closeLink(link);
+  }
+}
+
+function closeLink(link: Link): void {
+  link.client.destroy();
+  link.server.destroy();
+}
+
+/** A proxy in front of the database of a test, and the configuration that leads through it. Closed after the test. */
+export async function faultyProxy(database: TestDatabase): Promise<{ proxy: FaultyProxy; connection: pg.ClientConfig }> {
+  const { host, port } = database.config;
+  const proxy = new FaultyProxy({ host: host!, port: port! });
+  const connection = { ...database.config, host: '127.0.0.1', port: await proxy.listen() };
+  onTestFinished(() => proxy.close());
+  return { proxy, connection };
+}
