@@ -16,7 +16,11 @@ export type { EnhancerKind, EnhancerOptions } from './nest/enhancers.js';
 export { ConsumerRegistry, type Consumer } from './nest/consumer.registry.js';
 export { PublisherService } from './nest/publisher.service.js';
 export { TaskmasterEvents } from './nest/taskmaster.events.js';
-export { TaskmasterHealth, type HealthIndicatorAnswer, type IsHealthyOptions } from './nest/taskmaster.health.js';
+export {
+  TaskmasterHealth,
+  type HealthIndicatorAnswer,
+  type IsHealthyOptions,
+} from './nest/taskmaster.health.js';
 export { TaskmasterRuntime } from './nest/taskmaster.runtime.js';
 export {
   getPublisherToken,
@@ -66,7 +70,12 @@ export {
 // Queues and publishing.
 export { defineQueue } from './engine/job/define-queue.js';
 export type { AnyQueue } from './engine/job/queue.js';
-export type { QueueDefinition, QueueDefinitionOptions, QueueOptions } from './engine/job/queue-definition.js';
+export type {
+  DtoOptions,
+  QueueDefinition,
+  QueueDefinitionOptions,
+  QueueOptions,
+} from './engine/job/queue-definition.js';
 export type {
   InputOf,
   KnownQueueName,
@@ -75,6 +84,7 @@ export type {
   TaskmasterQueues,
 } from './engine/job/queue-types.js';
 export type { Backoff, BackoffPolicy } from './engine/retry/backoff.js';
+export type { DtoClass } from './engine/codec/dto-schema.js';
 export type { StandardIssue, StandardResult, StandardSchema } from './engine/codec/standard-schema.js';
 export type { EnqueuedJob, EnqueueOptions, JobOptions, NewJob } from './engine/publisher/enqueue-options.js';
 export type { SqlExecutor, Transaction } from './engine/connection/executor.js';

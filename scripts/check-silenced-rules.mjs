@@ -9,8 +9,11 @@ const FOLDERS = ['lib', 'test', 'bench', 'scripts', 'sample-app/src'];
  * @returns {string[]}
  */
 function filesBelow(folder) {
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => /\.[cm]?[jt]s$/.test(entry.name)).map((entry) => join(entry.parentPath, entry.name));
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : filesBelow(path);
+    return /\.[cm]?[jt]s$/.test(entry.name) ? [path] : [];
+  });
 }
 
 /**

@@ -117,11 +117,15 @@ export class EngineRun implements Service {
       events,
       notify: async (channel, payload) => void (await this.#session.run(notifyChannel, { channel, payload })),
       onRing: (queue) => (queue === SCHEDULED ? this.#promoter.rang() : this.#worker.rang(queue)),
-      onRestored: () => {
-        this.#worker.bellsLost();
-        this.#promoter.bellLost();
-      },
+      onRestored: () => this.#bellsLost(),
+      onLost: () => this.#bellsLost(),
     });
+  }
+
+  /** Whatever was armed is not armed any more. */
+  #bellsLost(): void {
+    this.#worker.bellsLost();
+    this.#promoter.bellLost();
   }
 
   async #arm(queues: readonly string[]): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 import { storageProblem } from './codec/stored-text.js';
 import type { HandlerOptions } from './job/handler.js';
-import type { QueueDefinitionOptions } from './job/queue-definition.js';
+import type { DtoOptions, QueueDefinitionOptions } from './job/queue-definition.js';
 import { queueNameProblem } from './job/queue-name.js';
 import {
   boolean,
@@ -71,6 +71,8 @@ export const QUEUE_CHECKS = {
   timeoutMs: timeout(1),
 } satisfies Checks;
 
+const dto = check('a class', (value) => typeof value === 'function');
+
 const DEFINITION_CHECKS = { ...QUEUE_CHECKS, schema } satisfies Checks;
 const HANDLER_CHECKS = { ...QUEUE_CHECKS, transactional: boolean } satisfies Checks;
 
@@ -108,6 +110,17 @@ export function checkQueueOptions(
   extra: Checks = {},
 ): asserts options is QueueDefinitionOptions {
   throwProblems(subject, problemsOf(options, { ...DEFINITION_CHECKS, ...extra }));
+}
+
+/**
+ * Options as `defineQueue` takes them: a `dto` class may stand for the schema.
+ *
+ * @throws InvalidOptionsError listing every problem
+ */
+export function checkDefineOptions(subject: string, options: unknown): asserts options is QueueDefinitionOptions | DtoOptions {
+  const problems = problemsOf(options, { ...DEFINITION_CHECKS, dto });
+  if (isObject(options) && options['dto'] !== undefined && options['schema'] !== undefined) problems.push('dto: excludes schema, and both were given');
+  throwProblems(subject, problems);
 }
 
 /**

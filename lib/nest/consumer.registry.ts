@@ -23,7 +23,10 @@ export class ConsumerRegistry {
   /** In the order of registration; also consumers of queues that the option `consume` leaves to other processes. */
   list(): Consumer[] {
     return this.core.engine.handlers.map(({ queue, label, concurrency, running }) => {
-      const { className, methodName } = this.core.sources.get(queue) ?? { className: undefined, methodName: label };
+      const { className, methodName } = this.core.sources.get(queue) ?? {
+        className: undefined,
+        methodName: label,
+      };
       return { queue, instance: this.core.name, className, methodName, concurrency, running };
     });
   }

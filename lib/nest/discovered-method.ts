@@ -13,7 +13,10 @@ export interface DiscoveredMethod<Entry> {
 }
 
 /** `MailHandlers.send` */
-export function labelOf({ classRef, method }: Pick<DiscoveredMethod<unknown>, 'classRef' | 'method'>): string {
+export function labelOf({
+  classRef,
+  method,
+}: Pick<DiscoveredMethod<unknown>, 'classRef' | 'method'>): string {
   return `${classRef.name}.${method}`;
 }
 
@@ -35,7 +38,7 @@ function hostsOf(discovery: DiscoveryService): { wrapper: InstanceWrapper; class
   const seen = new Set<unknown>();
   return [...discovery.getProviders(), ...discovery.getControllers()]
     .filter((wrapper) => !wrapper.isAlias)
-    .sort((a, b) => Number(a.isNotMetatype) - Number(b.isNotMetatype))
+    .toSorted((a, b) => Number(a.isNotMetatype) - Number(b.isNotMetatype))
     .flatMap((wrapper) => {
       const classRef = classOf(wrapper);
       if (classRef === undefined || (isSingleton(wrapper) && seen.has(wrapper.instance))) return [];
@@ -60,7 +63,9 @@ function classOf(wrapper: InstanceWrapper): ClassRef | undefined {
 function constructorOf(wrapper: InstanceWrapper): unknown {
   try {
     const instance: unknown = wrapper.instance;
-    return typeof instance === 'object' && instance !== null ? Object.getPrototypeOf(instance)?.constructor : undefined;
+    return typeof instance === 'object' && instance !== null
+      ? Object.getPrototypeOf(instance)?.constructor
+      : undefined;
   } catch {
     return undefined;
   }

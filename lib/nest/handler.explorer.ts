@@ -42,6 +42,8 @@ export function instanceOf(handler: DiscoveredHandler): string {
 function duplicate(first: DiscoveredHandler, second: DiscoveredHandler): DuplicateHandlerError {
   const sameLabel = labelOf(first) === labelOf(second);
   const nameOf = (handler: DiscoveredHandler): string =>
-    sameLabel ? `${labelOf(handler)} (in ${handler.wrapper.host?.name ?? 'an unknown module'})` : labelOf(handler);
+    sameLabel
+      ? `${labelOf(handler)} (in ${handler.wrapper.host?.name ?? 'an unknown module'})`
+      : labelOf(handler);
   return new DuplicateHandlerError(queueNameOf(first.entry.queue), nameOf(first), nameOf(second));
 }

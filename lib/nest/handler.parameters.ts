@@ -36,7 +36,8 @@ export function decorateParameter(
   type: number,
   entry: Required<ParameterEntry>,
 ): void {
-  const decorated = Reflect.getOwnMetadata(ROUTE_ARGS_METADATA, target.constructor, method) as Parameters | undefined;
+  const decorated = Reflect.getOwnMetadata(ROUTE_ARGS_METADATA, target.constructor, method) as
+    Parameters | undefined;
   const all = { ...decorated, [`${type}:${entry.index}`]: entry };
   Reflect.defineMetadata(ROUTE_ARGS_METADATA, all, target.constructor, method);
 }

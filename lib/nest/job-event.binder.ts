@@ -37,7 +37,10 @@ export class JobEventBinder {
 
   #report(listener: DiscoveredListener, error: unknown): void {
     const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
-    this.#logger.error(`@OnJobEvent('${listener.entry.type}') ${labelOf(listener)} failed: ${message}`, stack);
+    this.#logger.error(
+      `@OnJobEvent('${listener.entry.type}') ${labelOf(listener)} failed: ${message}`,
+      stack,
+    );
   }
 }
 

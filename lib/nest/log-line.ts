@@ -1,13 +1,20 @@
 import type { JobError, TaskmasterEvent } from '../engine/events.js';
 
-/** What is logged about an event: one line of `key=value` pairs, with the keys of the original Taskmaster. */
+/** What is logged about an event, with the keys of the original Taskmaster. */
 export interface LogLine {
   readonly level: 'debug' | 'log' | 'warn' | 'error';
-  readonly text: string;
+  readonly fields: Readonly<Record<string, string | number>>;
 }
 
 /** The longest text of an error in a line, in characters. */
 const MAX_ERROR_LENGTH = 1_000;
+
+/** One line of `key=value` pairs. */
+export function textOf(line: LogLine): string {
+  return Object.entries(line.fields)
+    .map(([key, value]) => `${key}=${quoted(String(value))}`)
+    .join(' ');
+}
 
 /** Never holds a payload. `undefined` for events that are not logged. */
 export function logLineOf(event: TaskmasterEvent): LogLine | undefined {
@@ -15,11 +22,11 @@ export function logLineOf(event: TaskmasterEvent): LogLine | undefined {
     case 'enqueued':
       return undefined;
     case 'started':
-      return line('debug', { ...job(event), status: 'start', attempt: event.runCount });
+      return logged('debug', { ...job(event), status: 'start', attempt: event.runCount });
     case 'completed':
-      return line('debug', { ...job(event), status: 'ack', attempt: event.runCount, time: ms(event.runMs) });
+      return logged('debug', { ...job(event), status: 'ack', attempt: event.runCount, time: ms(event.runMs) });
     case 'retried':
-      return line('warn', {
+      return logged('warn', {
         ...job(event),
         status: 'retry',
         attempt: event.runCount,
@@ -28,7 +35,7 @@ export function logLineOf(event: TaskmasterEvent): LogLine | undefined {
         error: errorText(event.error),
       });
     case 'failed':
-      return line('error', {
+      return logged('error', {
         ...job(event),
         status: event.cause === 'reject' ? 'reject' : 'failed',
         attempt: event.runCount,
@@ -36,49 +43,54 @@ export function logLineOf(event: TaskmasterEvent): LogLine | undefined {
         error: errorText(event.error),
       });
     case 'snoozed':
-      return line('debug', { ...job(event), status: 'snooze', attempt: event.runCount, delay: ms(event.delayMs) });
+      return logged('debug', {
+        ...job(event),
+        status: 'snooze',
+        attempt: event.runCount,
+        delay: ms(event.delayMs),
+      });
     case 'released':
-      return line('log', { ...job(event), status: 'released', attempt: event.runCount });
+      return logged('log', { ...job(event), status: 'released', attempt: event.runCount });
     case 'leaseLost':
-      return line('warn', { ...job(event), status: 'lease-lost', attempt: event.runCount });
+      return logged('warn', { ...job(event), status: 'lease-lost', attempt: event.runCount });
     case 'rescued':
-      return line(event.failed ? 'error' : 'warn', {
+      return logged(event.failed ? 'error' : 'warn', {
         ...job(event),
         status: event.failed ? 'rescued-failed' : 'rescued',
         attempt: event.runCount,
       });
     case 'stuck':
-      return line('warn', { ...job(event), status: 'stuck', attempt: event.runCount });
+      return logged('warn', { ...job(event), status: 'stuck', attempt: event.runCount });
     case 'databaseLost':
-      return line('error', { database: 'lost', reason: event.reason });
+      return logged('error', { database: 'lost', reason: event.reason });
     case 'databaseRestored':
-      return line('log', { database: 'restored' });
+      return logged('log', { database: 'restored' });
     case 'listenerLost':
-      return line('warn', { listener: 'lost', reason: event.reason });
+      return logged('warn', { listener: 'lost', reason: event.reason });
     case 'listenerRestored':
-      return line('log', { listener: 'restored' });
+      return logged('log', { listener: 'restored' });
     case 'listenerUnavailable':
-      return line('warn', { listener: 'unavailable', reason: event.reason });
+      return logged('warn', { listener: 'unavailable', reason: event.reason });
     case 'workerLost':
-      return line('error', { worker: 'lost', reason: event.reason });
+      return logged('error', { worker: 'lost', reason: event.reason });
     case 'engineError':
-      return line('error', {
+      return logged('error', {
         engine: 'error',
         operation: event.operation,
         ...(event.queue === undefined ? {} : { queue: event.queue }),
         error: errorText(event.error),
       });
     case 'engineWarning':
-      return line('warn', { engine: 'warning', message: event.message });
+      return logged('warn', { engine: 'warning', message: event.message });
     case 'engineStarted':
-      return line('log', {
+      return logged('log', {
         engine: 'started',
         queues: event.queues.map(({ queue, concurrency }) => `${queue}:${concurrency}`).join(','),
       });
     case 'engineDraining':
-      return line('log', { engine: 'draining', running: event.running });
+      return logged('log', { engine: 'draining', running: event.running });
     case 'engineStopped':
-      return line('log', { engine: 'stopped' });
+      return logged('log', { engine: 'stopped' });
   }
 }
 
@@ -90,11 +102,8 @@ function ms(duration: number): string {
   return `${Math.round(duration)}ms`;
 }
 
-function line(level: LogLine['level'], fields: Record<string, string | number>): LogLine {
-  const text = Object.entries(fields)
-    .map(([key, value]) => `${key}=${quoted(String(value))}`)
-    .join(' ');
-  return { level, text };
+function logged(level: LogLine['level'], fields: LogLine['fields']): LogLine {
+  return { level, fields };
 }
 
 /** Errors as they come, with their name and code but without their stack: a log line is one line. */
@@ -115,5 +124,8 @@ const UNSAFE = /[\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069
 /** Names and messages come from outside, so nothing in them may begin a line, or another field. */
 function quoted(value: string): string {
   if (PLAIN.test(value)) return value;
-  return JSON.stringify(value).replace(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return JSON.stringify(value).replace(
+    UNSAFE,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

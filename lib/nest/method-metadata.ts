@@ -51,13 +51,22 @@ export class MethodMetadata<Entry> {
   #assertMethod(target: object, method: PropertyKey, descriptor: PropertyDescriptor | undefined): void {
     const name = (owner: string): string => `${this.decorator} ${owner}.${String(method)}`;
     if (typeof target === 'function') {
-      throw new InvalidHandlerError(name(target.name), 'it is static. Make it a method of an instance, which Nest can inject.');
+      throw new InvalidHandlerError(
+        name(target.name),
+        'it is static. Make it a method of an instance, which Nest can inject.',
+      );
     }
     if (typeof descriptor?.value !== 'function') {
-      throw new InvalidHandlerError(name(target.constructor.name), 'it is not a method. Write it as one, not as a property or accessor.');
+      throw new InvalidHandlerError(
+        name(target.constructor.name),
+        'it is not a method. Write it as one, not as a property or accessor.',
+      );
     }
     if (typeof method === 'symbol') {
-      throw new InvalidHandlerError(name(target.constructor.name), 'its name is a symbol, which Nest cannot call. Give it an ordinary name.');
+      throw new InvalidHandlerError(
+        name(target.constructor.name),
+        'its name is a symbol, which Nest cannot call. Give it an ordinary name.',
+      );
     }
   }
 }

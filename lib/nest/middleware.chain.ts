@@ -26,7 +26,10 @@ export class MiddlewareChain {
   async resolve(modules: ModulesContainer, moduleRef: ModuleRef): Promise<void> {
     for (const type of this.#classes) {
       const wrapper = providerOf(modules, type);
-      this.#instances.set(type, wrapper === undefined ? await moduleRef.create(type) : singletonOf(wrapper, type));
+      this.#instances.set(
+        type,
+        wrapper === undefined ? await moduleRef.create(type) : singletonOf(wrapper, type),
+      );
     }
   }
 
@@ -38,7 +41,10 @@ export class MiddlewareChain {
 }
 
 function isClass(option: MiddlewareOption): option is Type<JobMiddleware> {
-  return typeof option === 'function' && typeof (option.prototype as Partial<JobMiddleware> | undefined)?.use === 'function';
+  return (
+    typeof option === 'function' &&
+    typeof (option.prototype as Partial<JobMiddleware> | undefined)?.use === 'function'
+  );
 }
 
 /** Whether a value can be an entry of the option `middleware`. */
@@ -48,7 +54,9 @@ export function isMiddleware(option: unknown): boolean {
 }
 
 function providerOf(modules: ModulesContainer, type: Type<JobMiddleware>): InstanceWrapper | undefined {
-  return [...modules.values()].map((module) => module.providers.get(type)).find((wrapper) => wrapper !== undefined);
+  return [...modules.values()]
+    .map((module) => module.providers.get(type))
+    .find((wrapper) => wrapper !== undefined);
 }
 
 function singletonOf(wrapper: InstanceWrapper, type: Type<JobMiddleware>): JobMiddleware {

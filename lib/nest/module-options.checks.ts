@@ -1,6 +1,16 @@
 import { InvalidOptionsError } from '../engine/errors.js';
 import type { HandlerOptions } from '../engine/job/handler.js';
-import { boolean, check, listOf, object, oneOf, splitOptions, throwProblems, withDefaults, type Checks } from '../engine/option-checker.js';
+import {
+  boolean,
+  check,
+  listOf,
+  object,
+  oneOf,
+  splitOptions,
+  throwProblems,
+  withDefaults,
+  type Checks,
+} from '../engine/option-checker.js';
 import { checkHandlerOptions } from '../engine/option-checks.js';
 import type { TaskmasterOptions } from '../engine/options.js';
 import { taskmasterProblems } from '../engine/resolve-options.js';
@@ -34,7 +44,10 @@ const MODULE_CHECKS = {
   handleSignals: oneOf('auto', 'off'),
   logger: boolean,
   middleware: listOf(
-    check('a function (job, next), a class with a method use(job, next), or an instance of one', isMiddleware),
+    check(
+      'a function (job, next), a class with a method use(job, next), or an instance of one',
+      isMiddleware,
+    ),
   ),
 } satisfies Checks;
 
@@ -44,20 +57,38 @@ const HANDLER_CHECKS = {
 } satisfies Checks;
 
 /** What `forRootAsync` takes; the rest comes from its factory. */
-const ASYNC_KEYS = ['imports', 'inject', 'useFactory', 'useClass', 'useExisting', 'provideInjectionTokensFrom', 'name', 'isGlobal'];
+const ASYNC_KEYS = [
+  'imports',
+  'inject',
+  'useFactory',
+  'useClass',
+  'useExisting',
+  'provideInjectionTokensFrom',
+  'name',
+  'isGlobal',
+];
 
 /**
  * @param instance name of the instance, which is given beside the options
  * @throws InvalidOptionsError listing every problem
  */
-export function checkedModuleOptions(instance: string, options: TaskmasterModuleOptions): CheckedModuleOptions {
+export function checkedModuleOptions(
+  instance: string,
+  options: TaskmasterModuleOptions,
+): CheckedModuleOptions {
   const name = check(
     `"${instance}", the name given beside the factory, or nothing`,
     (value) => value === instance,
   );
-  throwProblems(`TaskmasterModule "${instance}"`, taskmasterProblems(options, process.env, { ...MODULE_CHECKS, name }));
+  throwProblems(
+    `TaskmasterModule "${instance}"`,
+    taskmasterProblems(options, process.env, { ...MODULE_CHECKS, name }),
+  );
   const { own, rest } = splitOptions(options, MODULE_CHECKS);
-  return { engine: rest as unknown as TaskmasterOptions, nest: withDefaults<NestOptions>(MODULE_DEFAULTS, own) };
+  return {
+    engine: rest as unknown as TaskmasterOptions,
+    nest: withDefaults<NestOptions>(MODULE_DEFAULTS, own),
+  };
 }
 
 /**
@@ -73,7 +104,9 @@ export function checkedHandlerOptions(label: string, options: QueueHandlerOption
 /** @throws InvalidOptionsError for options of the instance that are given where its factory is */
 export function checkAsyncOptions(options: object): void {
   const unknown = Object.keys(options).filter((key) => !ASYNC_KEYS.includes(key));
-  const problems = unknown.map((key) => `${key}: unknown here; options of Taskmaster are returned by the factory`);
+  const problems = unknown.map(
+    (key) => `${key}: unknown here; options of Taskmaster are returned by the factory`,
+  );
   if (!['useFactory', 'useClass', 'useExisting'].some((key) => key in options)) {
     problems.push('one of useFactory, useClass and useExisting is needed');
   }

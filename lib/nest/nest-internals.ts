@@ -26,7 +26,7 @@ interface EnhancerCreator {
 /** What `filtersContextCreator.create()` makes. */
 interface ExceptionsHandler {
   next(exception: unknown, host: ArgumentsHost): unknown;
-  /** The answer of the filter that catches the exception, `undefined` without one. */
+  /** The answer of the filter that catches the exception; without one `undefined`, or `null` in NestJS 11. */
   invokeCustomFilters(exception: unknown, host: ArgumentsHost): unknown;
 }
 
@@ -57,7 +57,7 @@ export interface ContextRules {
   globals(kind: EnhancerKind): readonly unknown[];
   /** Gets the interceptors that apply, and answers with those to use. */
   interceptors(applying: readonly NestInterceptor[]): readonly NestInterceptor[];
-  /** Gets the answer of the filter that catches the exception, `undefined` without one; answers or throws for the call. */
+  /** Gets an exception, and what asks the filter that catches it; answers or throws for the call. */
   filtered(exception: unknown, answer: () => unknown): Promise<unknown>;
   /** Awaits what the method, or its interceptors, made. */
   result(result: unknown): Promise<unknown>;

@@ -6,9 +6,10 @@ import type { EnqueuedJob, EnqueueOptions, NewJob } from '../engine/publisher/en
 import { TaskmasterCore } from './taskmaster.core.js';
 
 /** The arguments of an enqueue after the queue: the payload may be left out where `undefined` is one. */
-type EnqueueArguments<Queue extends AnyQueue> = undefined extends InputOf<Queue>
-  ? [payload?: InputOf<Queue>, options?: EnqueueOptions]
-  : [payload: InputOf<Queue>, options?: EnqueueOptions];
+type EnqueueArguments<Queue extends AnyQueue> =
+  undefined extends InputOf<Queue>
+    ? [payload?: InputOf<Queue>, options?: EnqueueOptions]
+    : [payload: InputOf<Queue>, options?: EnqueueOptions];
 
 /**
  * Puts jobs into queues. Works from before the first `onModuleInit` until the application has closed, also while
@@ -22,7 +23,10 @@ export class PublisherService {
    * Stores a job and resolves when it is committed; with `tx`, or inside {@link withTransaction}, when it is
    * part of that transaction.
    */
-  async enqueue<Queue extends AnyQueue>(queue: Queue, ...args: EnqueueArguments<Queue>): Promise<EnqueuedJob> {
+  async enqueue<Queue extends AnyQueue>(
+    queue: Queue,
+    ...args: EnqueueArguments<Queue>
+  ): Promise<EnqueuedJob> {
     await this.core.open();
     const [payload, options] = args;
     return this.core.engine.publisher.enqueue(queue, payload, options);

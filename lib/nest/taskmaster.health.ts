@@ -9,7 +9,10 @@ export interface IsHealthyOptions {
 }
 
 /** The answer of a Terminus health indicator. */
-export type HealthIndicatorAnswer = Record<string, { status: HealthReport['status'] } & Record<string, unknown>>;
+export type HealthIndicatorAnswer = Record<
+  string,
+  { status: HealthReport['status'] } & Record<string, unknown>
+>;
 
 /** How an instance is doing. Answers from what is known, so it may be asked at every probe. */
 @Injectable()
@@ -24,7 +27,10 @@ export class TaskmasterHealth {
    * The same in the form of a Terminus health indicator:
    * `health.check([() => taskmasterHealth.isHealthy('taskmaster')])`.
    */
-  async isHealthy(key: string = 'taskmaster', options: IsHealthyOptions = {}): Promise<HealthIndicatorAnswer> {
+  async isHealthy(
+    key: string = 'taskmaster',
+    options: IsHealthyOptions = {},
+  ): Promise<HealthIndicatorAnswer> {
     const { status, details } = await this.check();
     const { degradedAs = 'degraded' } = options;
     return { [key]: { ...details, status: status === 'degraded' ? degradedAs : status } };

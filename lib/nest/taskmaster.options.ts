@@ -5,7 +5,10 @@ import type { EnhancerOptions } from './enhancers.js';
 import type { JobMiddleware } from './job.middleware.js';
 
 /** Options of `TaskmasterModule`: those of the engine, and what only a Nest application has. */
-export interface TaskmasterModuleOptions extends Omit<TaskmasterOptions, 'name' | 'connection' | 'middleware'> {
+export interface TaskmasterModuleOptions extends Omit<
+  TaskmasterOptions,
+  'name' | 'connection' | 'middleware'
+> {
   /** How to reach PostgreSQL. Required; `undefined`, as of a variable that is not set, stops the boot. */
   readonly connection: ConnectionOption | undefined;
   /** `false`: nothing is worked on until `TaskmasterRuntime.start()` is called. @default true */

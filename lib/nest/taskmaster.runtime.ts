@@ -48,7 +48,8 @@ export class TaskmasterRuntime {
     options?: HandlerOptions,
   ): void {
     const methodName = handler.name === '' ? 'anonymous' : handler.name;
-    const handle: HandlerRegistration['handle'] = async (payload, job) => settled(await handler(payload, job));
+    const handle: HandlerRegistration['handle'] = async (payload, job) =>
+      settled(await handler(payload, job));
     this.core.register(
       { queue, handle, label: methodName, ...(options === undefined ? {} : { options }) },
       { className: undefined, methodName },

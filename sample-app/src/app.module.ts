@@ -4,6 +4,7 @@ import { ServerInfo } from './console/server.info.js';
 import { ShutdownNotice } from './console/shutdown.notice.js';
 import { DigestModule } from './digest/digest.module.js';
 import { FirstRound } from './first-round.js';
+import { HomeController } from './home.controller.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { MailModule } from './mail/mail.module.js';
 import type { Settings } from './settings.js';
@@ -12,6 +13,7 @@ import { SignupsModule } from './signups/signups.module.js';
 
 @Module({
   imports: [SignupsModule, MailModule, DigestModule, JobsModule],
+  controllers: [HomeController],
   providers: [FirstRound, ServerInfo, ShutdownNotice],
 })
 export class AppModule {

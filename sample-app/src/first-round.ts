@@ -46,6 +46,7 @@ export class FirstRound implements OnModuleDestroy {
     this.#logger.log('first round: four sign-ups; one mail server says "later", one address does not exist');
     const addresses = ['ada@example.com', 'grace@example.com', 'linus@greylist.example', 'nobody@nowhere.invalid'];
     for (const address of addresses) {
+      if (this.#stopping.signal.aborted) return;
       const { jobId } = await this.signups.signUp(address.replace('@', `+${round}@`));
       this.#jobs.push({ id: jobId, refused: address.endsWith('.invalid') });
     }

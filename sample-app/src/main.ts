@@ -16,14 +16,25 @@ import { explanationOf } from './start-error.js';
 async function main(): Promise<void> {
   const settings = Settings.from(process.env, process.argv.slice(2));
   if (!settings.once) await assertPortIsFree(settings);
-  if (settings.embeddedDataDir !== undefined) {
-    console.log(`Starting PostgreSQL, with its data in ${shownPath(settings.embeddedDataDir)} ...`);
-  }
+  console.log(openingOf(settings));
   const app = await NestFactory.create(AppModule.with(settings), { logger: new CalmLogger(), abortOnError: false });
   // Exits with 0 once everything is closed; without it Nest raises the signal again. Taskmaster drains as part of it.
   app.enableShutdownHooks([], { useProcessExit: true });
-  stopWithLauncher(() => app.get(ShutdownNotice).stopping);
-  await (settings.once ? runOnce(app) : serve(app, settings));
+  const isStopping = () => app.get(ShutdownNotice).stopping;
+  stopWithLauncher(isStopping);
+  try {
+    await (settings.once ? runOnce(app) : serve(app, settings));
+  } catch (error) {
+    if (isStopping()) return; // Ctrl-C came in between, and ends the process
+    await app.close();
+    throw error;
+  }
+}
+
+function openingOf({ embeddedDataDir }: Settings): string {
+  return embeddedDataDir === undefined
+    ? 'Connecting to the PostgreSQL of DATABASE_URL ...'
+    : `Starting PostgreSQL, with its data in ${shownPath(embeddedDataDir)} ...`;
 }
 
 /** The first round alone, without HTTP, so that it does not matter who has the port. */

@@ -65,7 +65,9 @@ describe('a claim', () => {
     const { log } = await workingEngine(database, { paused: () => undefined }, NO_BELLS);
     await jobs.insert('paused');
     await log.of('completed').count(1);
-    const [clock] = await database.query<{ over: boolean }>(`select now() > paused_until as over from ${jobs.schema}.queues`);
+    const [clock] = await database.query<{ over: boolean }>(
+      `select now() > paused_until as over from ${jobs.schema}.queues`,
+    );
     expect(clock).toEqual({ over: true });
   });
 
@@ -73,7 +75,9 @@ describe('a claim', () => {
     const database = await testDatabase();
     const jobs = new JobTable(database);
     const closed = gate();
-    const { taskmaster } = await workingEngine(database, { slow: { concurrency: 3, handle: () => closed.pass() } });
+    const { taskmaster } = await workingEngine(database, {
+      slow: { concurrency: 3, handle: () => closed.pass() },
+    });
     await jobs.insertMany('slow', 10);
     await closed.reached(3);
     const states = (await jobs.all()).map((job) => job.state);
@@ -87,7 +91,9 @@ describe('a claim', () => {
     const database = await testDatabase();
     const jobs = new JobTable(database);
     const { log } = await workingEngine(database, { mail: () => undefined });
-    await database.query(`insert into ${jobs.schema}.jobs (queue_name, payload) values ('mail', '{"to": "a"}')`);
+    await database.query(
+      `insert into ${jobs.schema}.jobs (queue_name, payload) values ('mail', '{"to": "a"}')`,
+    );
     await database.query(`select ${jobs.schema}.enqueue('mail', '{"to": "b"}')`);
     await log.of('completed').count(2);
   });
@@ -171,7 +177,9 @@ describe('a queue', () => {
     };
     const poison = await jobs.insert('mail');
     await jobs.insertMany('mail', 50);
-    const { log } = await workingEngine(database, { mail: { concurrency: 1, backoff: 10, maxAttempts: 1_000, handle } });
+    const { log } = await workingEngine(database, {
+      mail: { concurrency: 1, backoff: 10, maxAttempts: 1_000, handle },
+    });
     await log.of('completed').count(50);
     expect(await jobs.of(poison)).toBeDefined();
   });

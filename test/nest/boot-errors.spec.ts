@@ -38,7 +38,13 @@ function handler(queue: string, options?: QueueHandlerOptions) {
 
 describe('an application does not start', () => {
   it('with unknown or wrong options, and lists every problem', async () => {
-    const error = await bootWith({ autostart: false, handleSignals: 'yes', enhancers: { pipe: true }, middleware: [1], lease: { ttl: 1 } });
+    const error = await bootWith({
+      autostart: false,
+      handleSignals: 'yes',
+      enhancers: { pipe: true },
+      middleware: [1],
+      lease: { ttl: 1 },
+    });
     expect(error).toMatchObject({ code: 'TM_INVALID_OPTIONS', subject: 'TaskmasterModule "default"' });
     expect((error as { problems: string[] }).problems.toSorted()).toEqual([
       'autostart: unknown option, did you mean "autoStart"?',
@@ -60,7 +66,9 @@ describe('an application does not start', () => {
     const database = await testDatabase();
     const bootAsync = (useFactory: () => unknown, name = 'default') =>
       boot({
-        imports: [TaskmasterModule.forRootAsync({ name, useFactory: useFactory as () => TaskmasterModuleOptions })],
+        imports: [
+          TaskmasterModule.forRootAsync({ name, useFactory: useFactory as () => TaskmasterModuleOptions }),
+        ],
       });
     const thrown = new Error('no configuration');
     expect(
@@ -77,15 +85,24 @@ describe('an application does not start', () => {
   });
 
   it('with options beside the factory, or without one', () => {
-    expect(() => TaskmasterModule.forRootAsync({ connection: 'x', useFactory: () => undefined } as never)).toThrow(
-      expect.objectContaining({ code: 'TM_INVALID_OPTIONS', problems: [expect.stringMatching(/^connection: /)] }),
+    expect(() =>
+      TaskmasterModule.forRootAsync({ connection: 'x', useFactory: () => undefined } as never),
+    ).toThrow(
+      expect.objectContaining({
+        code: 'TM_INVALID_OPTIONS',
+        problems: [expect.stringMatching(/^connection: /)],
+      }),
     );
-    expect(() => TaskmasterModule.forRootAsync({})).toThrow(expect.objectContaining({ code: 'TM_INVALID_OPTIONS' }));
+    expect(() => TaskmasterModule.forRootAsync({})).toThrow(
+      expect.objectContaining({ code: 'TM_INVALID_OPTIONS' }),
+    );
   });
 
   it('with two instances of one name', async () => {
     const options = taskmasterOptions(await testDatabase());
-    const error = await boot({ imports: [TaskmasterModule.forRoot(options), TaskmasterModule.forRoot(options)] });
+    const error = await boot({
+      imports: [TaskmasterModule.forRoot(options), TaskmasterModule.forRoot(options)],
+    });
     expect(error).toMatchObject({ code: 'TM_INVALID_OPTIONS' });
   });
 
@@ -154,7 +171,10 @@ describe('an application does not start', () => {
   });
 
   it('and leaves no other instance connected', async () => {
-    const [good, bad] = [taskmasterOptions(await testDatabase()), { ...taskmasterOptions(await testDatabase()) }];
+    const [good, bad] = [
+      taskmasterOptions(await testDatabase()),
+      { ...taskmasterOptions(await testDatabase()) },
+    ];
     const connection = 'postgres://nobody:secret@127.0.0.1:1/unreachable';
     const error = await boot({
       imports: [

@@ -129,8 +129,16 @@ describe('enhancers of a handler', () => {
     class Look implements CanActivate {
       canActivate(context: ExecutionContext): boolean {
         const { id } = getJob(context);
-        const { data, job } = { data: context.switchToRpc().getData(), job: context.switchToRpc().getContext<Job>() };
-        seen.push(context.getType(), isTaskmasterContext(context), context.getClass().name, context.getHandler().name);
+        const { data, job } = {
+          data: context.switchToRpc().getData(),
+          job: context.switchToRpc().getContext<Job>(),
+        };
+        seen.push(
+          context.getType(),
+          isTaskmasterContext(context),
+          context.getClass().name,
+          context.getHandler().name,
+        );
         seen.push(id === job.id, data);
         return true;
       }
@@ -374,7 +382,11 @@ describe('a filter of a handler', () => {
     const { run } = await nestApp({ providers: [Handlers] });
     expect(await run('throw', { type: 'TypeError', message: 'x' })).toEqual({ returned: 'answered x' });
     expect(await run('throw', { type: 'RangeError', message: 'in' })).toEqual({ returned: 'observed in' });
-    expect(await run('throw', { type: 'RangeError', message: 'out' })).toMatchObject({ threw: { message: 'replaced' } });
-    expect(await run('throw', { type: 'Error', message: 'kept' })).toMatchObject({ threw: { message: 'kept' } });
+    expect(await run('throw', { type: 'RangeError', message: 'out' })).toMatchObject({
+      threw: { message: 'replaced' },
+    });
+    expect(await run('throw', { type: 'Error', message: 'kept' })).toMatchObject({
+      threw: { message: 'kept' },
+    });
   });
 });

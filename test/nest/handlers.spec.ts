@@ -1,7 +1,15 @@
 import { Controller, Injectable, Module } from '@nestjs/common';
+import { SerializedGraph } from '@nestjs/core';
 import { describe, expect, it } from 'vitest';
 import { from, of, EMPTY } from 'rxjs';
-import { ConsumerRegistry, defineQueue, InvalidHandlerError, Payload, QueueHandler, type Job } from '../../lib/index.js';
+import {
+  ConsumerRegistry,
+  defineQueue,
+  InvalidHandlerError,
+  Payload,
+  QueueHandler,
+  type Job,
+} from '../../lib/index.js';
 import { nestApp } from './support/nest-app.js';
 
 /** A decorator that replaces the method, as `@Transactional()` and `@Span()` of other libraries do. */
@@ -291,6 +299,24 @@ describe('@QueueHandler', () => {
       { queue: 'resize', concurrency: 3 },
       { queue: 'crop', concurrency: 7 },
     ]);
+  });
+
+  it("shows in the graph of Nest's devtools", async () => {
+    @Injectable()
+    class Handlers {
+      @QueueHandler('mail')
+      send() {}
+    }
+    const { get } = await nestApp({ providers: [Handlers] });
+    const entrypoints = Object.values(get(SerializedGraph).toJSON().entrypoints).flat();
+    expect(entrypoints).toContainEqual(
+      expect.objectContaining({
+        type: 'taskmaster',
+        className: 'Handlers',
+        methodName: 'send',
+        metadata: { key: 'mail' },
+      }),
+    );
   });
 
   it('refuses, where the class is defined, what Nest cannot call', () => {

@@ -87,8 +87,14 @@ describe('the hooks of an application', () => {
 
   it.each([
     ['an HTTP application', async (type: Type) => (await NestFactory.create(type, { logger: false })).init()],
-    ['a standalone application', (type: Type) => NestFactory.createApplicationContext(type, { logger: false })],
-    ['a testing module', async (type: Type) => (await Test.createTestingModule({ imports: [type] }).compile()).init()],
+    [
+      'a standalone application',
+      (type: Type) => NestFactory.createApplicationContext(type, { logger: false }),
+    ],
+    [
+      'a testing module',
+      async (type: Type) => (await Test.createTestingModule({ imports: [type] }).compile()).init(),
+    ],
   ])('put the worker pools last at start and first at shutdown: %s', async (_kind, start) => {
     const log: string[] = [];
     const app = await start(await rootModule(log, true));
@@ -178,7 +184,9 @@ describe('an application', () => {
 
     expect(seen).toEqual([true, 'child']);
     expect(get(TaskmasterRuntime)).toMatchObject({ state: 'stopped', running: 0 });
-    expect(await database.query(`select queue_name from ${database.schema}.jobs`)).toEqual([{ queue_name: 'child' }]);
+    expect(await database.query(`select queue_name from ${database.schema}.jobs`)).toEqual([
+      { queue_name: 'child' },
+    ]);
   });
 
   it('aborts and hands back what does not end within the drain timeout', async () => {
@@ -210,9 +218,9 @@ describe('an application', () => {
     const options = taskmasterOptions(await testDatabase());
     const app = await createApp({ imports: [TaskmasterModule.forRoot(options)] });
     const starting = app.init().catch(() => undefined); // it may, or may not, still become ready
-    await Promise.all([app.close(), app.close()]);
+    await expect(Promise.all([app.close(), app.close()])).resolves.toBeDefined();
     await starting;
-    await app.close();
+    await expect(app.close()).resolves.toBeUndefined();
   });
 
   it('with autoStart false works only between start() and stop(), as often as one likes', async () => {
@@ -224,7 +232,10 @@ describe('an application', () => {
         handled.push(n);
       }
     }
-    const { database, get, publisher } = await nestApp({ providers: [Handlers], taskmaster: { autoStart: false } });
+    const { database, get, publisher } = await nestApp({
+      providers: [Handlers],
+      taskmaster: { autoStart: false },
+    });
     const runtime = get(TaskmasterRuntime);
     await publisher.enqueue('mail', { n: 1 });
     expect(runtime.state).toBe('idle');

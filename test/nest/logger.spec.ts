@@ -2,7 +2,7 @@ import { ConsoleLogger, Injectable, Logger } from '@nestjs/common';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { QueueHandler, reject } from '../../lib/index.js';
 import type { TaskmasterEvent } from '../../lib/index.js';
-import { logLineOf } from '../../lib/nest/log-line.js';
+import { logLineOf, textOf } from '../../lib/nest/log-line.js';
 import { eventually } from '../support/eventually.js';
 import { nestApp } from './support/nest-app.js';
 
@@ -35,7 +35,10 @@ describe('logLineOf', () => {
     [{ ...job, type: 'stuck' }, 'warn queue=mail id=42 status=stuck attempt=1'],
     [{ ...base, type: 'listenerLost', reason: 'cut' }, 'warn listener=lost reason=cut'],
     [{ ...base, type: 'listenerRestored' }, 'log listener=restored'],
-    [{ ...base, type: 'listenerUnavailable', reason: 'no answer' }, 'warn listener=unavailable reason="no answer"'],
+    [
+      { ...base, type: 'listenerUnavailable', reason: 'no answer' },
+      'warn listener=unavailable reason="no answer"',
+    ],
     [{ ...base, type: 'workerLost', reason: 'late' }, 'error worker=lost reason=late'],
     [
       { ...base, type: 'engineError', operation: 'claim', queue: 'mail', error: new Error('down') },
@@ -43,14 +46,21 @@ describe('logLineOf', () => {
     ],
     [{ ...base, type: 'engineWarning', message: 'slow' }, 'warn engine=warning message=slow'],
     [
-      { ...base, type: 'engineStarted', queues: [{ queue: 'a', concurrency: 1 }, { queue: 'b', concurrency: 2 }] },
+      {
+        ...base,
+        type: 'engineStarted',
+        queues: [
+          { queue: 'a', concurrency: 1 },
+          { queue: 'b', concurrency: 2 },
+        ],
+      },
       'log engine=started queues=a:1,b:2',
     ],
     [{ ...base, type: 'engineDraining', running: 2 }, 'log engine=draining running=2'],
     [{ ...base, type: 'engineStopped' }, 'log engine=stopped'],
   ])('writes one line for %o', (event, expected) => {
     const line = logLineOf(event);
-    expect(line && `${line.level} ${line.text}`).toBe(expected);
+    expect(line && `${line.level} ${textOf(line)}`).toBe(expected);
   });
 
   it('lets nothing from outside begin a line or a field, or reach a terminal', () => {
@@ -63,14 +73,20 @@ describe('logLineOf', () => {
       cause: 'exhausted',
       error: { name: nasty, message: nasty },
     });
-    expect(line?.text).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/);
-    expect(line?.text).toMatch(/^queue="a\\r\\nqueue=b id=1 \\u001b\[31m.*" id=42 status=failed /);
+    expect(textOf(line!)).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/);
+    expect(textOf(line!)).toMatch(/^queue="a\\r\\nqueue=b id=1 \\u001b\[31m.*" id=42 status=failed /);
   });
 
   it('cuts long errors', () => {
     const message = 'x'.repeat(100_000);
-    const line = logLineOf({ ...job, type: 'retried', runMs: 1, delayMs: 1, error: { name: 'Error', message } });
-    expect(line!.text.length).toBeLessThan(1_200);
+    const line = logLineOf({
+      ...job,
+      type: 'retried',
+      runMs: 1,
+      delayMs: 1,
+      error: { name: 'Error', message },
+    });
+    expect(textOf(line!).length).toBeLessThan(1_200);
   });
 });
 

@@ -169,7 +169,9 @@ describe('named instances', () => {
     expect(app.get(ConsumerRegistry).list()).toMatchObject([{ queue: 'same', instance: 'default' }]);
     expect(app.get(getPublisherToken('reports'))).toBe(service.publisher);
     expect(app.get(getTaskmasterToken('reports'))).toBe(service.runtime);
-    expect((await service.pool.query('select current_database() as name')).rows).toEqual([{ name: reports.name }]);
+    expect((await service.pool.query('select current_database() as name')).rows).toEqual([
+      { name: reports.name },
+    ]);
 
     await service.publisher.enqueue('own', 'reports');
     await service.publisher.enqueue('same', 'nobody here');

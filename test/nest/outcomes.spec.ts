@@ -64,7 +64,9 @@ describe('an outcome', () => {
   });
 
   it('passes interceptors that wrap values and catch errors', async () => {
-    const { run } = await nestApp({ providers: [Handlers, { provide: APP_INTERCEPTOR, useClass: Envelope }] });
+    const { run } = await nestApp({
+      providers: [Handlers, { provide: APP_INTERCEPTOR, useClass: Envelope }],
+    });
     for (const name of names) {
       expect(await run('returns', { name })).toEqual({ returned: OUTCOMES[name] });
       expect(await run('observes', { name })).toEqual({ returned: OUTCOMES[name] });

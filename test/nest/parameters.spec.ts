@@ -14,7 +14,9 @@ import { nestApp } from './support/nest-app.js';
 class SendEmail {
   @IsEmail() to!: string;
 }
-const QueueOf = createParamDecorator((prefix: string, context: ExecutionContext) => prefix + getJob(context).queue);
+const QueueOf = createParamDecorator(
+  (prefix: string, context: ExecutionContext) => prefix + getJob(context).queue,
+);
 
 @Injectable()
 class Upper implements PipeTransform<string, string> {
@@ -79,7 +81,11 @@ describe('parameters of a handler', () => {
     @Injectable()
     class Handlers {
       @QueueHandler('pipes')
-      pipes(@Payload('n', ParseIntPipe) n: number, @JobHeaders('lang', new Upper()) lang: string, @Payload(Upper) _p: unknown) {
+      pipes(
+        @Payload('n', ParseIntPipe) n: number,
+        @JobHeaders('lang', new Upper()) lang: string,
+        @Payload(Upper) _p: unknown,
+      ) {
         return [n, lang];
       }
       @QueueHandler('pollution')
@@ -89,7 +95,9 @@ describe('parameters of a handler', () => {
     }
     const { run } = await nestApp({ providers: [Handlers] });
     expect(await run('pollution', { n: 1 })).toEqual({ returned: [undefined, undefined] });
-    expect(await run('pipes', { n: '12' }, { headers: { lang: 'en' } })).toMatchObject({ threw: { name: 'TypeError' } });
+    expect(await run('pipes', { n: '12' }, { headers: { lang: 'en' } })).toMatchObject({
+      threw: { name: 'TypeError' },
+    });
   });
 
   it('are validated like an undecorated payload', async () => {

@@ -21,7 +21,12 @@ describe('a request-scoped handler', () => {
       ) {}
       @QueueHandler('mail')
       send(_payload: unknown, job: Job) {
-        return [this.request === job, this.current.job === job, this instanceof Handlers, this.current.number];
+        return [
+          this.request === job,
+          this.current.job === job,
+          this instanceof Handlers,
+          this.current.number,
+        ];
       }
     }
     const { run } = await nestApp({ providers: [Handlers, CurrentJob] });

@@ -26,13 +26,30 @@ describe('ConsumerRegistry', () => {
         await hold.pass();
       }
     }
-    const { get, publisher } = await nestApp({ providers: [MailHandlers], taskmaster: { consume: ['mail'] } });
+    const { get, publisher } = await nestApp({
+      providers: [MailHandlers],
+      taskmaster: { consume: ['mail'] },
+    });
     get(TaskmasterRuntime).register('elsewhere', function work() {}, { concurrency: 2 });
     await publisher.enqueueMany(Mail, [{ to: 'a' }, { to: 'b' }]);
     await hold.reached(2);
     expect(get(ConsumerRegistry).list()).toEqual([
-      { queue: 'mail', instance: 'default', className: 'MailHandlers', methodName: 'send', concurrency: 3, running: 2 },
-      { queue: 'elsewhere', instance: 'default', className: undefined, methodName: 'work', concurrency: 2, running: 0 },
+      {
+        queue: 'mail',
+        instance: 'default',
+        className: 'MailHandlers',
+        methodName: 'send',
+        concurrency: 3,
+        running: 2,
+      },
+      {
+        queue: 'elsewhere',
+        instance: 'default',
+        className: undefined,
+        methodName: 'work',
+        concurrency: 2,
+        running: 0,
+      },
     ]);
     hold.open();
   });
@@ -89,7 +106,9 @@ describe('PublisherService', () => {
       return 'committed';
     });
     expect(answer).toBe('committed');
-    expect(await database.query(`select payload from ${database.schema}.jobs`)).toEqual([{ payload: { to: 'somebody' } }]);
+    expect(await database.query(`select payload from ${database.schema}.jobs`)).toEqual([
+      { payload: { to: 'somebody' } },
+    ]);
     expect(await database.query('select * from made')).toEqual([]);
   });
 

@@ -6,15 +6,21 @@ import { testDatabase } from '../support/test-database.js';
 import { createApp, taskmasterOptions } from './support/nest-app.js';
 import type { SignalAppOptions } from './support/signal-app.js';
 
+/** Above what a process needs to start on a busy machine, all its TypeScript compiled on the way. */
+const START_LIMIT_MS = 60_000;
+const TIMEOUT = { timeout: 3 * START_LIMIT_MS };
+
 /** Starts a process with one running job for each instance. */
 async function signalApp(options: Partial<SignalAppOptions> & Pick<SignalAppOptions, 'hooks'>) {
   const database = await testDatabase();
   await database.query('create table go (instance text)');
   const { url, schema } = database;
   const all: SignalAppOptions = { url, schema, applications: [['default']], ...options };
-  const child = childProcess(new URL('./support/signal-app.ts', import.meta.url), { args: [JSON.stringify(all)] });
-  const instances = all.applications.flat();
-  for (const name of instances) await child.line(new RegExp(`^${name} started$`));
+  const script = new URL('./support/signal-app.ts', import.meta.url);
+  const child = childProcess(script, { args: [JSON.stringify(all)], execArgv: nestOfTheRun() });
+  for (const name of all.applications.flat()) {
+    await child.line(new RegExp(`^${name} started$`), { timeoutMs: START_LIMIT_MS });
+  }
   return {
     child,
     /** Lets the running job of an instance end. */
@@ -25,10 +31,20 @@ async function signalApp(options: Partial<SignalAppOptions> & Pick<SignalAppOpti
   };
 }
 
+/** Arguments with which a process loads the NestJS that this run tests, see `test/nest-11`. */
+function nestOfTheRun(): string[] {
+  const home = process.env['TASKMASTER_TEST_NEST'];
+  if (home === undefined) return [];
+  const hook = `export const resolve = (specifier, context, next) =>
+    next(specifier, specifier.startsWith('@nestjs/') ? { ...context, parentURL: ${JSON.stringify(home)} } : context);`;
+  const url = JSON.stringify(`data:text/javascript,${encodeURIComponent(hook)}`);
+  return ['--import', `data:text/javascript,import{register}from"node:module";register(${url})`];
+}
+
 describe.each([
   ['without enableShutdownHooks()', false],
   ['with enableShutdownHooks()', true],
-])('a process %s', (_title, hooks) => {
+])('a process %s', TIMEOUT, (_title, hooks) => {
   it.each(['SIGTERM', 'SIGINT'] as const)('drains at %s, then ends by it', async (signal) => {
     const { child, go, jobs } = await signalApp({ hooks });
     child.kill(signal);
@@ -90,7 +106,7 @@ describe.each([
   });
 });
 
-describe('a process', () => {
+describe('a process', TIMEOUT, () => {
   it("that asks for handleSignals: 'off' ends at once", async () => {
     const { child, jobs } = await signalApp({ hooks: false, handleSignals: 'off' });
     child.kill('SIGTERM');
@@ -113,7 +129,9 @@ describe('an application', () => {
     const before = listeners();
     const options = taskmasterOptions(await testDatabase());
     const other = { ...taskmasterOptions(await testDatabase()), name: 'other' };
-    const app = await createApp({ imports: [TaskmasterModule.forRoot(options), TaskmasterModule.forRoot(other)] });
+    const app = await createApp({
+      imports: [TaskmasterModule.forRoot(options), TaskmasterModule.forRoot(other)],
+    });
     expect(listeners()).toBe(before);
     await app.init();
     expect(listeners()).toBe(before + 4);

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { retry, snooze } from '../../lib/engine/index.js';
+import { EventHub, retry, snooze } from '../../lib/engine/index.js';
 import { Cluster } from '../../lib/engine/connection/cluster.js';
 import { targetsOf } from '../../lib/engine/connection/connection-target.js';
 import { Session } from '../../lib/engine/connection/session.js';
@@ -31,6 +31,7 @@ function engineSession(database: TestDatabase): Session {
   const session = new Session({
     cluster: new Cluster(targetsOf(database.config), 10_000),
     tables: tablesOf(database.schema),
+    events: new EventHub('test'),
     preparedStatements: true,
     queryTimeoutMs: 10_000,
   });

@@ -95,7 +95,12 @@ export class FaultyProxy {
   #accept(client: Socket): void {
     client.on('error', () => undefined); // its end is what counts
     if (this.#mode === 'refuse') return void client.destroy();
-    const link: Link = { client, server: connect(this.target), swallowing: this.#mode === 'blackhole', losing: undefined };
+    const link: Link = {
+      client,
+      server: connect(this.target),
+      swallowing: this.#mode === 'blackhole',
+      losing: undefined,
+    };
     this.#links.add(link);
     link.server.on('error', () => undefined);
     client.on('data', (chunk) => this.#requested(link, chunk));
@@ -135,7 +140,9 @@ function closeLink(link: Link): void {
 }
 
 /** A proxy in front of the database of a test, and the configuration that leads through it. Closed after the test. */
-export async function faultyProxy(database: TestDatabase): Promise<{ proxy: FaultyProxy; connection: pg.ClientConfig }> {
+export async function faultyProxy(
+  database: TestDatabase,
+): Promise<{ proxy: FaultyProxy; connection: pg.ClientConfig }> {
   const { host, port } = database.config;
   const proxy = new FaultyProxy({ host: host!, port: port! });
   const connection = { ...database.config, host: '127.0.0.1', port: await proxy.listen() };

@@ -22,9 +22,12 @@ export function isReadOnly(error: unknown): boolean {
   return sqlStateOf(error) === '25006';
 }
 
-/** A value the server refused, so that the same statement would fail again (class 22, and limits of class 54). */
+/**
+ * The server refused what a statement carries, so that the same statement would fail again: bad values, constraints, views with a
+ * check option, limits, and exceptions that triggers raise (classes 22, 23, 44, 54 and P0).
+ */
 export function isDataError(error: unknown): boolean {
-  return /^(22|23|54)/.test(sqlStateOf(error) ?? '');
+  return /^(22|23|44|54|P0)/.test(sqlStateOf(error) ?? '');
 }
 
 /** An error from the server as one of ours. `detail` and `where`, which may hold data, stay in `cause`. */

@@ -22,6 +22,11 @@ export class TransactionScope {
   }
 }
 
+/** Where a transaction gets its client: a pool. */
+export interface ClientSource {
+  connect(): Promise<pg.PoolClient>;
+}
+
 /**
  * Runs `work` in a transaction on a client of the pool: commits when it resolves, rolls back when it throws. A client that could
  * not even roll back is not given back, and one whose `work` was cut off by the signal is thrown away with whatever it is doing.
@@ -30,7 +35,7 @@ export class TransactionScope {
  *   COMMIT with a rollback and no error
  */
 export async function inTransaction<T>(
-  pool: pg.Pool,
+  pool: ClientSource,
   work: (client: pg.PoolClient) => Promise<T>,
   signal: AbortSignal = NEVER,
 ): Promise<T> {

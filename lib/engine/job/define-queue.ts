@@ -1,6 +1,7 @@
 import type { StandardSchema } from '../codec/standard-schema.js';
-import { checkQueueOptions } from '../option-checks.js';
-import type { QueueDefinition, QueueDefinitionOptions, QueueOptions } from './queue-definition.js';
+import { dtoSchema } from '../codec/dto-schema.js';
+import { checkDefineOptions } from '../option-checks.js';
+import type { DtoOptions, QueueDefinition, QueueDefinitionOptions, QueueOptions } from './queue-definition.js';
 import { assertQueueName } from './queue-name.js';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a schema of whatever types; `unknown` would not accept narrower inputs
@@ -11,6 +12,7 @@ type SchemaTypes<Schema extends AnySchema> = NonNullable<Schema['~standard']['ty
  * Defines a queue: its name, the types of its payload and result, and its options, once for publishers and handlers.
  *
  * With a `schema` the types come from it: handlers get its output, `enqueue` takes its input.
+ * With a `dto` class both are its instances.
  * Without one they are given by hand, `defineQueue<Payload, Result>('name')`, and nothing is checked at run time.
  *
  * @throws InvalidQueueNameError
@@ -20,12 +22,20 @@ export function defineQueue<Schema extends AnySchema>(
   name: string,
   options: QueueOptions & { readonly schema: Schema },
 ): QueueDefinition<SchemaTypes<Schema>['output'], unknown, SchemaTypes<Schema>['input']>;
+export function defineQueue<Payload extends object>(name: string, options: DtoOptions<Payload>): QueueDefinition<Payload>;
 export function defineQueue<Payload = unknown, Result = unknown>(
   name: string,
   options?: QueueDefinitionOptions<Payload>,
 ): QueueDefinition<Payload, Result>;
-export function defineQueue(name: string, options: QueueDefinitionOptions = {}): QueueDefinition {
+export function defineQueue(name: string, options: QueueDefinitionOptions | DtoOptions = {}): QueueDefinition {
   assertQueueName(name);
-  checkQueueOptions(`defineQueue(${JSON.stringify(name)})`, options);
-  return Object.freeze({ name, options: Object.freeze({ ...options }) });
+  const subject = `defineQueue(${JSON.stringify(name)})`;
+  checkDefineOptions(subject, options);
+  return Object.freeze({ name, options: Object.freeze(withSchema(subject, options)) });
+}
+
+function withSchema(subject: string, options: QueueDefinitionOptions | DtoOptions): QueueDefinitionOptions {
+  if (!('dto' in options)) return { ...options };
+  const { dto, ...others } = options;
+  return { ...others, schema: dtoSchema(subject, dto) };
 }

@@ -97,9 +97,19 @@ function messageOfParts(thrown: unknown): string {
 
 /** What is no error, in words: a string is the message, a plain object its JSON, of anything else only the kind. */
 function describe(thrown: unknown): string {
-  if (typeof thrown === 'function') return 'a function was thrown';
-  if (typeof thrown !== 'object') return String(thrown as string | symbol | undefined);
-  return jsonOf(thrown) ?? `an object without a message was thrown${classOf(thrown)}`;
+  switch (typeof thrown) {
+    case 'string':
+    case 'number':
+    case 'bigint':
+    case 'boolean':
+    case 'symbol':
+    case 'undefined':
+      return String(thrown);
+    case 'function':
+      return 'a function was thrown';
+    case 'object':
+      return jsonOf(thrown) ?? `an object without a message was thrown${classOf(thrown)}`;
+  }
 }
 
 function classOf(thrown: unknown): string {

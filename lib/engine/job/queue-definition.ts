@@ -1,3 +1,4 @@
+import type { DtoClass } from '../codec/dto-schema.js';
 import type { StandardSchema } from '../codec/standard-schema.js';
 import type { Backoff } from '../retry/backoff.js';
 
@@ -20,6 +21,15 @@ export interface QueueOptions {
 export interface QueueDefinitionOptions<Payload = unknown> extends QueueOptions {
   /** Any Standard Schema (zod, valibot, arktype ...). Checked at enqueue and before each attempt; its output is the payload. */
   readonly schema?: StandardSchema<unknown, Payload>;
+}
+
+/** Options of `defineQueue` that are turned into those of the definition. */
+export interface DtoOptions<Payload extends object = object> extends QueueOptions {
+  /**
+   * A class decorated for `class-validator`, instead of a schema: payloads are checked by it, may be instances of it, and the
+   * handler gets one. Needs `class-validator` and `class-transformer`.
+   */
+  readonly dto: DtoClass<Payload>;
 }
 
 /** A queue with its types, made by {@link defineQueue}. A plain string works wherever one is accepted. */

@@ -20,6 +20,8 @@ export interface ListenerOptions {
   readonly onRing: (queue: string) => void;
   /** Work may have come while nobody listened: look for it. */
   readonly onRestored: () => void;
+  /** No bell rings any more, and none is asked for: look for work without them. */
+  readonly onLost: () => void;
   /** How often a listener that works is proven again, in milliseconds. */
   readonly proofIntervalMs?: number;
   /** How long a proof may take, in milliseconds. */
@@ -173,6 +175,7 @@ export class Listener implements Service {
     const wasHealthy = this.#healthy;
     this.#healthy = false;
     if (this.#stopped.signal.aborted) return;
+    if (wasHealthy) this.options.onLost();
     this.#delay.failed();
     if (error instanceof DeafError) {
       this.#delay.failedFor(UNAVAILABLE_RETRY_MS);

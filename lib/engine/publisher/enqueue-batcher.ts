@@ -1,11 +1,7 @@
 import { isDataError } from '../connection/pg-errors.js';
 import { Deferred } from '../lifecycle/deferred.js';
+import { LARGEST_BATCH, LONGEST_BATCH } from './encoded-chunks.js';
 import type { EncodedJob } from './job-text.js';
-
-/** The most jobs in one statement. */
-export const LARGEST_BATCH = 1_000;
-/** The most text in one statement, in characters. */
-export const LONGEST_BATCH = 4_000_000;
 
 interface PendingJob {
   readonly job: EncodedJob;

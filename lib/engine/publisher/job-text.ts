@@ -1,6 +1,7 @@
 import { checkJobOptions } from '../option-checks.js';
 import { encodeJson } from '../codec/json-codec.js';
 import { validatePayload } from '../codec/payload-schema.js';
+import type { StandardSchema } from '../codec/standard-schema.js';
 import type { AnyQueue } from '../job/queue.js';
 import { queueNameOf } from '../job/queue-name.js';
 import type { JobOptions } from './enqueue-options.js';
@@ -22,14 +23,23 @@ export interface EncodedJob {
 export function encodeJob(queue: AnyQueue, payload: unknown, options: JobOptions, maxBytes: number): EncodedJob {
   const name = queueNameOf(queue);
   checkJobOptions(name, options);
-  const text = `{"q":${JSON.stringify(name)},"p":${encodeJson(payload, { maxBytes })}${optionsText(options)}}`;
+  const limits = { maxBytes, instances: schemaOf(queue) !== undefined };
+  const text = `{"q":${JSON.stringify(name)},"p":${encodeJson(payload, limits)}${optionsText(options)}}`;
   return { queue: name, text, delayMs: options.runAt === undefined ? options.delayMs : options.runAt.getTime() - Date.now() };
 }
 
-/** Checks a payload against the schema of its queue, if it has one. What is stored is the payload as it was given. */
+/**
+ * Checks a payload against the schema of its queue, if it has one. What is stored is the payload as it was given; where a schema
+ * vouches for it, it may be an instance of a class.
+ */
 export async function checkPayload(queue: AnyQueue, payload: unknown): Promise<void> {
-  const schema = typeof queue === 'string' ? undefined : queue.options.schema;
+  queueNameOf(queue);
+  const schema = schemaOf(queue);
   if (schema !== undefined) await validatePayload(schema, payload);
+}
+
+function schemaOf(queue: AnyQueue): StandardSchema | undefined {
+  return typeof queue === 'string' ? undefined : queue.options.schema;
 }
 
 function optionsText(options: JobOptions): string {

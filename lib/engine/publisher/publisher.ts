@@ -1,15 +1,16 @@
 import type pg from 'pg';
 import type { SqlExecutor, Transaction } from '../connection/executor.js';
-import { databaseErrorOf, isConnectionFailure, reasonOf, sqlStateOf } from '../connection/pg-errors.js';
+import { databaseErrorOf, isConnectionFailure, reasonOf } from '../connection/pg-errors.js';
 import { inTransaction, type TransactionScope } from '../connection/transaction.js';
-import { ClosedError, DatabaseUnreachableError, EnqueueOutcomeUnknownError, InvalidOptionsError, NotOpenError } from '../errors.js';
+import { ClosedError, DatabaseUnreachableError, EnqueueOutcomeUnknownError, InvalidOptionsError, NotOpenError, TaskmasterError } from '../errors.js';
 import type { EventHub } from '../events.js';
 import { checkNewJobOptions } from '../option-checks.js';
 import type { AnyQueue } from '../job/queue.js';
 import { queueNameOf } from '../job/queue-name.js';
 import { enqueueJobs, type EnqueuedRow } from '../sql/enqueue-jobs.js';
 import type { Tables } from '../sql/tables.js';
-import { EnqueueBatcher, LARGEST_BATCH, LONGEST_BATCH } from './enqueue-batcher.js';
+import { encodedChunks } from './encoded-chunks.js';
+import { EnqueueBatcher } from './enqueue-batcher.js';
 import type { EnqueuedJob, EnqueueOptions, JobOptions, NewJob } from './enqueue-options.js';
 import { checkPayload, encodeJob, type EncodedJob } from './job-text.js';
 
@@ -33,6 +34,8 @@ const NO_OPTIONS: EnqueueOptions = Object.freeze({});
 /** Puts jobs in. Usable between `open` and `close` of its engine, by any number of callers at once. */
 export class Publisher {
   readonly #batcher: EnqueueBatcher;
+  /** The pool, with errors of ours. */
+  readonly #pool = { connect: () => this.#connect() };
   #state: 'new' | 'open' | 'closed' = 'new';
 
   constructor(private readonly options: PublisherOptions) {
@@ -53,7 +56,7 @@ export class Publisher {
     const job = encodeJob(queue, payload, options, this.options.maxPayloadBytes);
     const tx = options.tx ?? this.options.scope.current;
     const id = tx === undefined ? await this.#batcher.add(job) : (await this.#insert(tx, [job]))[0];
-    return this.#enqueued(job, id as string);
+    return this.#enqueued(job.queue, id as string);
   }
 
   /**
@@ -76,7 +79,7 @@ export class Publisher {
   /** Runs `work` in a transaction of the pool; every `enqueue` inside joins it. Commits on return, rolls back on throw. */
   withTransaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
     this.#assertOpen();
-    return inTransaction(this.options.pool, (client) => this.options.scope.run(client, () => work(client)));
+    return inTransaction(this.#pool, (client) => this.options.scope.run(client, () => work(client)));
   }
 
   /** From now on jobs are accepted. */
@@ -108,56 +111,52 @@ export class Publisher {
 
   async #storeMany(count: number, encode: (index: number) => Promise<EncodedJob>, given: Transaction | undefined): Promise<EnqueuedJob[]> {
     const tx = given ?? this.options.scope.current;
-    if (tx !== undefined) return this.#insertChunks(tx, count, encode);
-    const [first, ...rest] = await this.#chunk(0, count, encode);
+    const chunks = encodedChunks(count, encode);
+    if (tx !== undefined) return this.#announced(await this.#insertAll(tx, chunks));
+    const { value: first } = await chunks.next();
     if (first === undefined) return [];
-    if (rest.length + 1 === count) return this.#announced([first, ...rest], await this.#store([first, ...rest]));
-    return this.#committed(() => inTransaction(this.options.pool, (client) => this.#insertChunks(client, count, encode)));
+    if (first.length === count) return this.#announced(storedJobs(first, await this.#store(first)));
+    return this.#announced(await this.#storeAll(first, chunks));
   }
 
-  async #insertChunks(tx: Transaction, count: number, encode: (index: number) => Promise<EncodedJob>): Promise<EnqueuedJob[]> {
-    const enqueued: EnqueuedJob[] = [];
-    while (enqueued.length < count) {
-      const chunk = await this.#chunk(enqueued.length, count, encode);
-      enqueued.push(...this.#announced(chunk, await this.#insert(tx, chunk)));
-    }
-    return enqueued;
-  }
-
-  async #chunk(from: number, count: number, encode: (index: number) => Promise<EncodedJob>): Promise<EncodedJob[]> {
-    const chunk: EncodedJob[] = [];
-    let length = 0;
-    for (let index = from; index < count && chunk.length < LARGEST_BATCH && length < LONGEST_BATCH; index += 1) {
-      const job = await encode(index);
-      chunk.push(job);
-      length += job.text.length;
-    }
-    return chunk;
-  }
-
-  /** Stores jobs in a transaction of their own. */
+  /** Stores jobs by one statement, in a transaction of its own. */
   async #store(jobs: readonly EncodedJob[]): Promise<readonly string[]> {
-    const queues = [...new Set(jobs.map((job) => job.queue))];
     const client = await this.#connect();
     let broken: Error | undefined;
     try {
       const { rows } = await client.query<EnqueuedRow>(this.#query(jobs));
-      for (const job of jobs) this.options.onCommitted(job.queue, job.delayMs);
+      this.#committed(jobs);
       return rows.map((row) => row.id);
     } catch (error) {
-      if (sqlStateOf(error) === undefined) broken = error as Error;
-      throw isConnectionFailure(error) ? new EnqueueOutcomeUnknownError(queues, { cause: error }) : databaseErrorOf('enqueue', error);
+      if (isConnectionFailure(error)) broken = error as Error;
+      throw outcomeOf(error, jobs);
     } finally {
       client.release(broken);
     }
   }
 
-  async #committed(work: () => Promise<EnqueuedJob[]>): Promise<EnqueuedJob[]> {
-    const enqueued = await work().catch((error: unknown) => {
-      throw isConnectionFailure(error) ? new EnqueueOutcomeUnknownError([], { cause: error }) : databaseErrorOf('enqueueMany', error);
+  /** Stores more jobs than one statement takes, in one transaction. What fails before its COMMIT has stored nothing for certain. */
+  async #storeAll(first: readonly EncodedJob[], others: AsyncIterable<readonly EncodedJob[]>): Promise<readonly StoredJob[]> {
+    let inserted: readonly StoredJob[] | undefined;
+    const work = async (client: pg.PoolClient) => {
+      const stored = storedJobs(first, await this.#insert(client, first));
+      inserted = await this.#insertAll(client, others, stored);
+      return inserted;
+    };
+    const stored = await inTransaction(this.#pool, work).catch((error: unknown) => {
+      throw inserted === undefined ? error : outcomeOf(error, inserted);
     });
-    for (const queue of new Set(enqueued.map((job) => job.queue))) this.options.onCommitted(queue, undefined);
-    return enqueued;
+    this.#committed(stored);
+    return stored;
+  }
+
+  async #insertAll(tx: Transaction, chunks: AsyncIterable<readonly EncodedJob[]>, stored: StoredJob[] = []): Promise<StoredJob[]> {
+    for await (const chunk of chunks) stored.push(...storedJobs(chunk, await this.#insert(tx, chunk)));
+    return stored;
+  }
+
+  #committed(jobs: readonly Pick<EncodedJob, 'queue' | 'delayMs'>[]): void {
+    for (const { queue, delayMs } of jobs) this.options.onCommitted(queue, delayMs);
   }
 
   async #connect(): Promise<pg.PoolClient> {
@@ -186,14 +185,28 @@ export class Publisher {
     }
   }
 
-  #announced(jobs: readonly EncodedJob[], ids: readonly string[]): EnqueuedJob[] {
-    return jobs.map((job, index) => this.#enqueued(job, ids[index] as string));
+  #announced(jobs: readonly StoredJob[]): EnqueuedJob[] {
+    return jobs.map((job) => this.#enqueued(job.queue, job.id));
   }
 
-  #enqueued({ queue }: EncodedJob, id: string): EnqueuedJob {
+  #enqueued(queue: string, id: string): EnqueuedJob {
     this.options.events.emit({ type: 'enqueued', queue, jobId: id });
     return { id, queue, deduplicated: false };
   }
+}
+
+/** What is kept of a job that is stored: not its text, of which there may be much. */
+type StoredJob = Pick<EncodedJob, 'queue' | 'delayMs'> & { readonly id: string };
+
+function storedJobs(jobs: readonly EncodedJob[], ids: readonly string[]): StoredJob[] {
+  return jobs.map(({ queue, delayMs }, index) => ({ queue, delayMs, id: ids[index] as string }));
+}
+
+/** Why a statement that stores jobs by itself, or a COMMIT that does, has failed. */
+function outcomeOf(error: unknown, jobs: readonly Pick<EncodedJob, 'queue'>[]): TaskmasterError {
+  if (!isConnectionFailure(error)) return databaseErrorOf('enqueue', error);
+  const queues = [...new Set(jobs.map((job) => job.queue))];
+  return new EnqueueOutcomeUnknownError(queues, { cause: error });
 }
 
 function isJobList(value: AnyQueue | readonly NewJob[]): value is readonly NewJob[] {

@@ -27,6 +27,8 @@ const QUIET_MS = 100;
 const TOO_MANY_BELLS = 5;
 /** Committed a moment ago and not seen by the last look: asked for once more before the long sleep. */
 const SECOND_LOOK_MS = 50;
+/** A due job that cannot be promoted is locked by somebody: tried again after this. */
+const LOCKED_PAUSE_MS = 50;
 const FAILURE_PAUSE_MS = 500;
 
 /**
@@ -41,6 +43,10 @@ export class Promoter implements Service {
   #bells = 0;
   #sleepsUntil = 0;
   #looks = 0;
+  /** When the next job is due of which somebody said so: a look that is under way may not have seen it. */
+  #announcedAt = Infinity;
+  /** Looks in a row that found something due and could promote nothing. */
+  #inVain = 0;
 
   constructor(private readonly options: PromoterOptions) {}
 
@@ -55,9 +61,10 @@ export class Promoter implements Service {
     await this.#running;
   }
 
-  /** A job will be due in so many milliseconds. */
+  /** A job is stored that will be due in so many milliseconds. */
   scheduled(inMs: number): void {
-    if (performance.now() + inMs < this.#sleepsUntil) this.#look();
+    this.#announcedAt = Math.min(this.#announcedAt, performance.now() + inMs);
+    if (this.#announcedAt < this.#sleepsUntil) this.#look();
   }
 
   /** The bell of scheduled jobs rang. */
@@ -93,6 +100,7 @@ export class Promoter implements Service {
   /** Promotes what is due. Resolves with the time until something else is. */
   async #promote(): Promise<number> {
     const { session, onReady } = this.options;
+    if (this.#announcedAt <= performance.now()) this.#announcedAt = Infinity;
     let promoted: number;
     do {
       const rows = await session.run(promoteJobs, { limit: LIMIT });
@@ -100,19 +108,25 @@ export class Promoter implements Service {
       promoted = rows.reduce((sum, row) => sum + row.count, 0);
     } while (promoted >= LIMIT);
     const [next] = await session.run(nextDue, undefined);
-    return next?.in_ms ?? Infinity;
+    const dueMs = next?.in_ms ?? Infinity;
+    this.#inVain = promoted === 0 && dueMs <= 0 ? this.#inVain + 1 : 0;
+    return dueMs;
   }
 
   async #sleep(dueMs: number): Promise<void> {
-    if (this.#bells >= TOO_MANY_BELLS) await this.#calm();
-    else if (!this.#armed && dueMs > 0 && (this.#armed = await this.options.arm())) return; // look once more for what came before the bell
-    const bound = this.#armed ? (this.#looks === 0 ? SECOND_LOOK_MS : LONGEST_SLEEP_MS) : LONGEST_UNRUNG_MS;
-    const sleepMs = Math.max(0, Math.min(Math.ceil(dueMs), bound));
+    if (this.#bells >= TOO_MANY_BELLS) return this.#calm();
+    if (!this.#armed && dueMs > 0 && (this.#armed = await this.options.arm())) return; // look once more for what came before the bell
+    const sleepMs = this.#inVain > 1 ? LOCKED_PAUSE_MS : this.#sleepMs(dueMs);
+    this.#looks += 1;
     this.#sleepsUntil = performance.now() + sleepMs;
     const called = await this.#wakeup.wait(sleepMs);
     this.#sleepsUntil = 0;
     if (!called) this.#bells = 0;
-    this.#looks += 1;
+  }
+
+  #sleepMs(dueMs: number): number {
+    const bound = this.#armed ? (this.#looks === 0 ? SECOND_LOOK_MS : LONGEST_SLEEP_MS) : LONGEST_UNRUNG_MS;
+    return Math.max(0, Math.ceil(Math.min(dueMs, this.#announcedAt - performance.now(), bound)));
   }
 
   async #calm(): Promise<void> {

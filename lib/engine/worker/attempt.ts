@@ -6,6 +6,7 @@ import type { Handler } from '../job/handler.js';
 import { type ClaimedJob, Job, type JobContext } from '../job/job.js';
 import { type Outcome, outcomeOfReturn, outcomeOfThrow } from '../job/outcome-of.js';
 import { type Settlement, settlementOf } from '../job/settlement.js';
+import { MAX_TIMER_MS } from '../option-checker.js';
 import type { Backoff } from '../retry/backoff.js';
 import { delayOf } from '../retry/retry-delay.js';
 import { RolledBack, type JobTransactions } from './job-transactions.js';
@@ -30,6 +31,8 @@ export interface AttemptContext {
   readonly onEnded: (ended: EndedAttempt) => void;
   /** The handler has outlived its timeout. */
   readonly onStuck: (claimed: ClaimedJob) => void;
+  /** The queue's backoff threw, or answered nonsense; the default is used instead. */
+  readonly onBrokenBackoff: (claimed: ClaimedJob, problem: unknown) => void;
 }
 
 /**
@@ -134,8 +137,15 @@ export class Attempt implements JobContext {
   }
 
   #startTimer(): void {
-    const timeoutMs = Number(this.claimed.meta.timeoutMs ?? this.context.handler.options.timeoutMs);
-    if (timeoutMs !== Infinity) this.#timer = setTimeout(() => this.#timedOut(timeoutMs), timeoutMs);
+    const timeoutMs = this.#ownTimeoutMs() ?? this.context.handler.options.timeoutMs;
+    if (timeoutMs !== Infinity) this.#timer = setTimeout(() => this.#timedOut(timeoutMs), Math.min(timeoutMs, MAX_TIMER_MS));
+  }
+
+  /** Plain SQL can store anything as the timeout of a job. */
+  #ownTimeoutMs(): number | undefined {
+    const { timeoutMs } = this.claimed.meta;
+    if (timeoutMs === 'Infinity') return Infinity;
+    return typeof timeoutMs === 'number' && timeoutMs >= 1 ? timeoutMs : undefined;
   }
 
   #timedOut(timeoutMs: number): void {
@@ -171,7 +181,8 @@ export class Attempt implements JobContext {
     if (interrupted && outcome.kind === 'error') return { kind: 'release' };
     const attempt = { runCount: this.claimed.runCount + 1, maxAttempts: this.maxAttempts };
     const backoff = (this.claimed.meta.backoff as Backoff | undefined) ?? this.context.handler.options.backoff;
-    return settlementOf(outcome, attempt, (count, error) => delayOf(backoff, count, error, Math.random));
+    const onBroken = (problem: unknown) => this.context.onBrokenBackoff(this.claimed, problem);
+    return settlementOf(outcome, attempt, (count, error) => delayOf(backoff, count, error, Math.random, onBroken));
   }
 
   #end(settlement: Settlement, stored = false): void {

@@ -123,6 +123,7 @@ export class Worker implements Service {
           handle: compose(this.options.resolved.middleware, async (job) => handler.handle(job.payload, job)),
           transactions: this.#transactions,
           onStuck: (claimed) => this.#stuck(claimed),
+          onBrokenBackoff: ({ queue }, error) => this.options.events.emit({ type: 'engineError', operation: 'backoff', queue, error }),
         },
         {
           onStarted: (claimed) => this.#announceStart(claimed),

@@ -4,7 +4,8 @@ import { InvalidHandlerError } from '../../engine/errors.js';
 /** Makes the decorator of one kind of parameter; its first argument may name a property, the others are pipes. @internal */
 export function parameterDecorator(type: number, ...args: unknown[]): ParameterDecorator {
   const [first, ...others] = args;
-  const { data, pipes } = typeof first === 'string' ? { data: first, pipes: others } : { data: undefined, pipes: args };
+  const { data, pipes } =
+    typeof first === 'string' ? { data: first, pipes: others } : { data: undefined, pipes: args };
   return (target, method, index) => {
     if (method === undefined) {
       throw new InvalidHandlerError(

@@ -61,16 +61,16 @@ type HandlerDecorator<Payload, Result> = 0 extends 1 & Payload
  *
  * @throws InvalidHandlerError for static and symbol-named methods, properties and accessors
  */
-export function QueueHandler<Name extends KnownQueueName>(
-  queue: Name,
-  options?: QueueHandlerOptions,
-): TypedMethodDecorator<HandlerMethod<PayloadOf<Name>, ResultOf<Name>>>;
-export function QueueHandler(queue: string, options?: QueueHandlerOptions): MethodDecorator;
 export function QueueHandler<Payload, Result = unknown>(
   // oxlint-disable-next-line typescript/no-explicit-any -- what `enqueue` accepts does not matter to the handler
   queue: QueueDefinition<Payload, Result, any>,
   options?: QueueHandlerOptions,
 ): HandlerDecorator<Payload, Result>;
+export function QueueHandler<Name extends KnownQueueName>(
+  queue: Name,
+  options?: QueueHandlerOptions,
+): TypedMethodDecorator<HandlerMethod<PayloadOf<Name>, ResultOf<Name>>>;
+export function QueueHandler(queue: string, options?: QueueHandlerOptions): MethodDecorator;
 export function QueueHandler(queue: AnyQueue, options: QueueHandlerOptions = {}): MethodDecorator {
   return (target, method, descriptor) => QUEUE_HANDLERS.add(target, method, descriptor, { queue, options });
 }

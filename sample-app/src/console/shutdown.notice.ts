@@ -1,10 +1,10 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { OnJobEvent, type EngineDrainingEvent } from 'nestjs-taskmaster';
 import { Settings } from '../settings.js';
 
 /** Says at Ctrl-C what is waited for. Taskmaster and Nest do the waiting. */
 @Injectable()
-export class ShutdownNotice {
+export class ShutdownNotice implements OnModuleDestroy {
   #stopping = false;
 
   constructor(private readonly settings: Settings) {}
@@ -12,6 +12,11 @@ export class ShutdownNotice {
   /** Whether the application has begun to stop, for whatever reason. */
   get stopping(): boolean {
     return this.#stopping;
+  }
+
+  /** Also without a drain: when nothing has been started yet. */
+  onModuleDestroy(): void {
+    this.#stopping = true;
   }
 
   @OnJobEvent('engineDraining')

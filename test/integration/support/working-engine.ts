@@ -6,6 +6,9 @@ import { EventLog } from './event-log.js';
 /** A lease that ends soon, so that tests of what happens then are quick. */
 export const SHORT_LEASE = { ttlMs: 1_500, heartbeatMs: 300, heartbeat: 'main' } as const;
 
+/** A failed test must not wait for handlers that it never let go on. */
+const SHORT_DRAIN = { drainTimeoutMs: 1_000 };
+
 /** Poll-only: what a test says about finding work must then hold without bells. */
 export const NO_BELLS = { listen: { enabled: false } } as const;
 
@@ -26,7 +29,7 @@ export function idleEngine(
   handlers: Readonly<Record<string, HandlerEntry>>,
   options: Partial<TaskmasterOptions> = {},
 ): WorkingEngine {
-  const taskmaster = engine(database, { lease: SHORT_LEASE, ...options });
+  const taskmaster = engine(database, { lease: SHORT_LEASE, shutdown: SHORT_DRAIN, ...options });
   const log = new EventLog(taskmaster.events);
   for (const [queue, entry] of Object.entries(handlers)) {
     const { handle, ...handlerOptions } = typeof entry === 'function' ? { handle: entry } : entry;

@@ -1,0 +1,93 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { childProcess, type TestProcess } from '../support/child-process.js';
+import { eventually } from '../support/eventually.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+import { testDatabase, type TestDatabase } from '../support/test-database.js';
+
+/** As `npm run build:sample` makes it. */
+const MAIN = new URL('../../sample-app/dist/main.js', import.meta.url);
+
+/** A job as `GET /jobs` shows it. */
+export interface ListedJob {
+  readonly id: string;
+  readonly state: string;
+  readonly payload: { readonly to?: string };
+  readonly runCount: number;
+  readonly error: string | null;
+}
+
+/** Options of {@link startSampleApp}. */
+export interface SampleAppOptions {
+  readonly args?: readonly string[];
+  /** Added to the environment; by default it serves a free port and its mail server takes no time. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Mails that are never delivered within a test. */
+export const ENDLESS_MAILS = { MAIL_DELAY_MS: '600000' };
+
+/** The sample application, started as its users start it, and what is known about it. */
+export class SampleApp {
+  constructor(
+    readonly process: TestProcess,
+    private readonly dataDir: string,
+  ) {}
+
+  /** Where it serves HTTP, once it does. */
+  async url(): Promise<string> {
+    return (await this.process.line(/^HTTP at /)).replace('HTTP at ', '');
+  }
+
+  async signUp(body: unknown): Promise<Response> {
+    return fetch(`${await this.url()}/signups`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+  }
+
+  async get<Body>(path: string): Promise<Body> {
+    return (await fetch(`${await this.url()}${path}`)).json() as Promise<Body>;
+  }
+
+  /** Resolves with the mail to an address, when it has been sent. */
+  mailTo(address: string): Promise<string> {
+    return eventually(async () => {
+      const [file] = await this.mailsTo(address);
+      if (file === undefined) throw new Error(`There is no mail to ${address}.`);
+      return readFile(file, 'utf8');
+    });
+  }
+
+  /** The files of the mails to an address so far. */
+  async mailsTo(address: string): Promise<string[]> {
+    const outbox = join(this.dataDir, 'outbox');
+    const files = await readdir(outbox).catch(() => []);
+    return files.filter((file) => file.endsWith(`-${address}.eml`)).map((file) => join(outbox, file));
+  }
+
+  /** Log lines about jobs with this status, so far. */
+  linesWith(status: string): string[] {
+    return this.process.stdout.values.filter((line) => line.includes(` status=${status} `));
+  }
+}
+
+/** Starts the built sample application with a data folder of its own. */
+export async function startSampleApp({ args = [], env = {} }: SampleAppOptions = {}): Promise<SampleApp> {
+  const dataDir = await temporaryFolder();
+  const defaults = { DATA_DIR: dataDir, HOST: '', MAIL_DELAY_MS: '0', PORT: '0', TASKMASTER_CONSUME: '' };
+  return new SampleApp(childProcess(MAIN, { args, env: { ...defaults, ...env } }), dataDir);
+}
+
+/** The sample application on a database of the test. */
+export async function setup(options: SampleAppOptions = {}): Promise<{ app: SampleApp; db: TestDatabase }> {
+  const db = await sampleDatabase();
+  const app = await startSampleApp({ ...options, env: { DATABASE_URL: db.url, ...options.env } });
+  return { app, db };
+}
+
+/** An empty database: the application makes what it needs. Its SQL names the schema that Taskmaster has by default. */
+export function sampleDatabase(): Promise<TestDatabase> {
+  return testDatabase({ migrated: false, schema: 'taskmaster' });
+}

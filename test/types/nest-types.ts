@@ -1,0 +1,253 @@
+/**
+ * What the compiler must accept, and must refuse, of the Nest layer. Checked by `tsc`; nothing here runs.
+ */
+import { Injectable, Module } from '@nestjs/common';
+import { of, type Observable } from 'rxjs';
+import { z } from 'zod';
+import {
+  ack,
+  defineQueue,
+  Job,
+  JobRef,
+  JobSignal,
+  OnJobEvent,
+  Payload,
+  PublisherService,
+  QueueHandler,
+  reject,
+  snooze,
+  TaskmasterModule,
+  TaskmasterRuntime,
+  type CompletedEvent,
+  type FailedEvent,
+  type JobMiddleware,
+  type TaskmasterEvent,
+} from '../../lib/index.js';
+
+interface Email {
+  readonly to: string;
+}
+interface Sent {
+  readonly messageId: string;
+}
+const SendEmail = defineQueue<Email, Sent>('send_email');
+const Signup = defineQueue('signup', { schema: z.object({ age: z.string().transform(Number) }) });
+const Fire = defineQueue<Email, void>('fire');
+
+/* Named by a definition, a handler may take fewer parameters, and return, promise or emit the result, or an outcome. */
+@Injectable()
+export class Accepted {
+  @QueueHandler(SendEmail)
+  async both(email: Email, job: Job<Email>): Promise<Sent> {
+    return { messageId: email.to + job.payload.to };
+  }
+  @QueueHandler(SendEmail, {
+    concurrency: 3,
+    instance: 'reports',
+    enhancers: { guards: true },
+    transactional: true,
+  })
+  sync({ to }: Email): Sent {
+    return { messageId: to };
+  }
+  @QueueHandler(SendEmail)
+  none(): Observable<Sent> {
+    return of({ messageId: '' });
+  }
+  @QueueHandler(SendEmail)
+  async outcomes(email: Email) {
+    if (email.to === '') return reject('nobody');
+    if (email.to === 'later') return snooze(1_000);
+    return { messageId: '1' };
+  }
+  @QueueHandler(SendEmail)
+  acked() {
+    return ack({ messageId: '1' });
+  }
+  @QueueHandler(Fire)
+  async fire() {}
+  @QueueHandler(Signup)
+  signup(payload: { age: number }) {
+    return payload.age;
+  }
+  @QueueHandler('anything')
+  plain(payload: { whatever: boolean }) {
+    return payload.whatever;
+  }
+  @QueueHandler('a')
+  @QueueHandler('b')
+  several(payload: unknown, job: Job) {
+    return [payload, job.queue];
+  }
+}
+
+/* Decorated parameters: beyond the second they are free, the second may be the signal, and `any` frees them all. */
+@Injectable()
+export class Decorated {
+  @QueueHandler(SendEmail)
+  third(@Payload() email: Email, @JobRef() job: Job<Email>, @Payload('to') to: string): Sent {
+    return { messageId: email.to + job.id + to };
+  }
+  @QueueHandler(SendEmail)
+  second(@Payload() email: Email, @JobSignal() signal: AbortSignal): Sent {
+    return { messageId: `${email.to} ${signal.aborted}` };
+  }
+  // oxlint-disable-next-line typescript/no-explicit-any -- how the check is turned off
+  @QueueHandler<any>(SendEmail)
+  free(@JobRef() job: Job, @Payload('to') to: string): Sent {
+    return { messageId: job.id + to };
+  }
+  // @ts-expect-error -- in another order, the check must be turned off
+  @QueueHandler(SendEmail)
+  order(@JobRef() job: Job, @Payload('to') to: string): Sent {
+    return { messageId: job.id + to };
+  }
+}
+
+@Injectable()
+export class Refused {
+  // @ts-expect-error -- another payload
+  @QueueHandler(SendEmail)
+  payload(email: { nope: number }): Sent {
+    return { messageId: String(email.nope) };
+  }
+  // @ts-expect-error -- another payload of the job
+  @QueueHandler(SendEmail)
+  job(email: Email, job: Job<{ nope: number }>): Sent {
+    return { messageId: email.to + job.id };
+  }
+  // @ts-expect-error -- another result
+  @QueueHandler(SendEmail)
+  async result() {
+    return 5;
+  }
+  // @ts-expect-error -- no result
+  @QueueHandler(SendEmail)
+  nothing() {}
+  // @ts-expect-error -- the input of the schema, not its output
+  @QueueHandler(Signup)
+  input(payload: { age: string }) {
+    return payload.age;
+  }
+  // @ts-expect-error -- a known name with another payload
+  @QueueHandler('known')
+  known(payload: { n: string }) {
+    return payload.n;
+  }
+  // @ts-expect-error -- an unknown option
+  @QueueHandler(SendEmail, { retries: 3 })
+  option(): Sent {
+    return { messageId: '' };
+  }
+  // @ts-expect-error -- a property is no method
+  @QueueHandler(SendEmail)
+  property = 5;
+}
+
+/* Plain names are typed by declaration merging. */
+declare module '../../lib/engine/job/queue-types.js' {
+  interface TaskmasterQueues {
+    known: { n: number };
+  }
+}
+@Injectable()
+export class Known {
+  @QueueHandler('known')
+  known(payload: { n: number }) {
+    return payload.n;
+  }
+}
+
+/* Publishing: the payload is what the queue takes, before validation. */
+export async function publish(publisher: PublisherService, name: string): Promise<void> {
+  const job = await publisher.enqueue(SendEmail, { to: 'a@example.com' }, { delayMs: 5 });
+  job.id satisfies string;
+  await publisher.enqueue(Signup, { age: '42' });
+  await publisher.enqueue('known', { n: 1 });
+  await publisher.enqueue('anything', { whatever: true });
+  await publisher.enqueue('anything');
+  await publisher.enqueue(name, 5);
+  await publisher.enqueueMany(SendEmail, [{ to: 'a' }, { to: 'b' }]);
+  await publisher.enqueueMany([{ queue: SendEmail, payload: { to: 'a' } }, { queue: 'other' }]);
+  (await publisher.withTransaction(async (tx) => (await tx.query('select 1')).rowCount)) satisfies
+    number | null;
+  // @ts-expect-error -- another payload
+  await publisher.enqueue(SendEmail, { nope: 1 });
+  // @ts-expect-error -- no payload
+  await publisher.enqueue(SendEmail);
+  // @ts-expect-error -- the output of the schema, not its input
+  await publisher.enqueue(Signup, { age: 42 });
+  // @ts-expect-error -- a known name with another payload
+  await publisher.enqueue('known', { n: '1' });
+  // @ts-expect-error -- one of the payloads is another
+  await publisher.enqueueMany(SendEmail, [{ to: 'a' }, { nope: 1 }]);
+  // @ts-expect-error -- an unknown option
+  await publisher.enqueue(SendEmail, { to: 'a' }, { delay: 5 });
+}
+
+/* Handlers without decorators. */
+export function register(runtime: TaskmasterRuntime): void {
+  runtime.register(SendEmail, async ({ to }, job) => ({ messageId: to + job.payload.to }));
+  runtime.register('known', ({ n }) => n + 1);
+  runtime.register('anything', (payload) => String(payload), { concurrency: 1 });
+  // @ts-expect-error -- another result
+  runtime.register(SendEmail, () => 5);
+  // @ts-expect-error -- another payload
+  runtime.register(SendEmail, (payload: { nope: number }) => ({ messageId: String(payload.nope) }));
+}
+
+/* Listeners. */
+@Injectable()
+export class Listeners {
+  @OnJobEvent('failed', SendEmail)
+  onFailed({ error }: FailedEvent) {
+    return error.message;
+  }
+  @OnJobEvent('completed', 'send_email', { instance: 'reports' })
+  onAny({ at }: TaskmasterEvent) {
+    return at;
+  }
+  // @ts-expect-error -- another event
+  @OnJobEvent('failed')
+  wrong({ runMs }: CompletedEvent) {
+    return runMs;
+  }
+  // @ts-expect-error -- no such event
+  @OnJobEvent('exploded')
+  unknown() {}
+}
+
+/* The module. */
+class Tracing implements JobMiddleware {
+  async use(_job: Job, next: () => Promise<unknown>) {
+    return next();
+  }
+}
+@Module({
+  imports: [
+    TaskmasterModule.forRoot({ connection: process.env['DATABASE_URL'] }),
+    TaskmasterModule.forRoot({
+      name: 'reports',
+      isGlobal: false,
+      connection: { host: 'localhost' },
+      autoStart: false,
+      handleSignals: 'off',
+      enhancers: { guards: true },
+      middleware: [
+        Tracing,
+        new Tracing(),
+        (job, next) => (job.signal.aborted ? Promise.resolve(undefined) : next()),
+      ],
+    }),
+    TaskmasterModule.forRootAsync({
+      name: 'async',
+      inject: ['URL'],
+      useFactory: async (url: string) => ({ connection: url, logger: false }),
+    }),
+    // @ts-expect-error -- an unknown option
+    TaskmasterModule.forRoot({ connection: '', autostart: false }),
+    // @ts-expect-error -- no connection
+    TaskmasterModule.forRoot({}),
+  ],
+})
+export class AppModule {}
