@@ -2,11 +2,20 @@
 // node scripts/print-test-totals.mjs FILE
 import { readFileSync } from 'node:fs';
 
-const [file = ''] = process.argv.slice(2);
-const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(
-  readFileSync(file, 'utf8'),
-);
-const skipped = numPendingTests + numTodoTests;
+/** @typedef {{ status: string, assertionResults: { status: string }[] }} TestFile */
+
+const [path = ''] = process.argv.slice(2);
+const report = JSON.parse(readFileSync(path, 'utf8'));
+/** @type {TestFile[]} */
+const files = report.testResults;
+
+// A file can fail without a failed test: it does not load, or it leaves something running.
+const brokenFiles = files.filter(({ status, assertionResults }) => {
+  return status === 'failed' && assertionResults.every((test) => test.status !== 'failed');
+});
+
+const failed = report.numFailedTests + brokenFiles.length;
+const skipped = report.numPendingTests + report.numTodoTests;
 console.log(
-  `${numPassedTests} passed, ${numFailedTests} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`,
+  `${report.numPassedTests} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`,
 );

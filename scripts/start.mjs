@@ -11,8 +11,14 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PARENT_CHECK_MS = 500;
 
-build('the package', 'build', { output: 'dist/index.js', sources: ['lib', 'package.json', 'tsconfig.json', 'tsconfig.build.json'] });
-build('the sample', 'build:sample', { output: 'sample-app/dist/main.js', sources: ['sample-app/src', 'sample-app/tsconfig.json', 'dist/index.js'] });
+build('the package', 'build', {
+  output: 'dist/index.js',
+  sources: ['lib', 'package.json', 'tsconfig.json', 'tsconfig.build.json'],
+});
+build('the sample', 'build:sample', {
+  output: 'sample-app/dist/main.js',
+  sources: ['sample-app/src', 'sample-app/tsconfig.json', 'dist/index.js'],
+});
 run();
 
 /**

@@ -24,7 +24,12 @@ export function logLineOf(event: TaskmasterEvent): LogLine | undefined {
     case 'started':
       return logged('debug', { ...job(event), status: 'start', attempt: event.runCount });
     case 'completed':
-      return logged('debug', { ...job(event), status: 'ack', attempt: event.runCount, time: ms(event.runMs) });
+      return logged('debug', {
+        ...job(event),
+        status: 'ack',
+        attempt: event.runCount,
+        time: ms(event.runMs),
+      });
     case 'retried':
       return logged('warn', {
         ...job(event),

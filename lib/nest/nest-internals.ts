@@ -89,7 +89,7 @@ export function applicationConfig(contexts: ExternalContextCreator): Application
 /**
  * The same creator under other rules: an object whose prototype it is, so that nothing changes for its other users.
  *
- * It has its own cache of parameter metadata: Nest's is keyed by the names of class and method, so two
+ * It has its own cache of parameter metadata: that of NestJS 11 is keyed by the names of class and method, so two
  * classes of one name in different files would share the parameters of the first.
  */
 export function shadowContext(contexts: ExternalContextCreator, rules: ContextRules): ExternalContextCreator {

@@ -1,5 +1,6 @@
 import { ConfigurableModuleBuilder, type DynamicModule, type Provider } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
+import { InvalidOptionsError } from '../engine/errors.js';
 import { TASKMASTER_DEFAULTS } from '../engine/options.js';
 import { HandlerExplorer } from './handler.explorer.js';
 import { HandlerInvoker } from './handler.invoker.js';
@@ -52,7 +53,7 @@ function coreModule(name: string, { imports = [], providers = [] }: DynamicModul
     module: TaskmasterCoreModule,
     imports,
     providers: [
-      ...providers,
+      ...providers.map((provider) => bounded(name, provider)),
       { provide: INSTANCE_NAME, useValue: name },
       TaskmasterCore,
       { provide: getCoreToken(name), useExisting: TaskmasterCore },
@@ -81,6 +82,37 @@ function serviceProvider(name: string, service: InstanceService): Provider {
     useFactory: (core: TaskmasterCore) => new service(core),
     inject: [TaskmasterCore],
   };
+}
+
+/** How long a factory may take to make the options. */
+const FACTORY_LIMIT_MS = 60_000;
+
+/** The boot fails when the factory of the options never answers; Node would end without a word. */
+function bounded(name: string, provider: Provider): Provider {
+  if (!('useFactory' in provider) || provider.provide !== MODULE_OPTIONS) return provider;
+  const { useFactory } = provider;
+  return {
+    ...provider,
+    useFactory: async (...dependencies: unknown[]): Promise<unknown> => {
+      const limit = deadline(FACTORY_LIMIT_MS, () => {
+        const problem = `its options did not come within ${FACTORY_LIMIT_MS} ms: the factory given to forRootAsync() does not answer`;
+        return new InvalidOptionsError(`TaskmasterModule "${name}"`, [problem]);
+      });
+      try {
+        return await Promise.race([useFactory(...dependencies), limit.passed]);
+      } finally {
+        limit.cancel();
+      }
+    },
+  };
+}
+
+function deadline(ms: number, error: () => Error): { passed: Promise<never>; cancel: () => void } {
+  let timer: NodeJS.Timeout;
+  const passed = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(error()), ms);
+  });
+  return { passed, cancel: () => clearTimeout(timer) };
 }
 
 function runtimeModule(name: string, core: DynamicModule): DynamicModule {

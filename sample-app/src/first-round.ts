@@ -44,7 +44,12 @@ export class FirstRound implements OnModuleDestroy {
   async start(): Promise<void> {
     const round = randomBytes(3).toString('hex');
     this.#logger.log('first round: four sign-ups; one mail server says "later", one address does not exist');
-    const addresses = ['ada@example.com', 'grace@example.com', 'linus@greylist.example', 'nobody@nowhere.invalid'];
+    const addresses = [
+      'ada@example.com',
+      'grace@example.com',
+      'linus@greylist.example',
+      'nobody@nowhere.invalid',
+    ];
     for (const address of addresses) {
       if (this.#stopping.signal.aborted) return;
       const { jobId } = await this.signups.signUp(address.replace('@', `+${round}@`));
@@ -58,7 +63,8 @@ export class FirstRound implements OnModuleDestroy {
     for (;;) {
       if (this.#stopping.signal.aborted) return undefined;
       const states = await this.#states();
-      if ([...states.values()].every((state) => state === 'failed') || performance.now() > end) return this.#result(states);
+      if ([...states.values()].every((state) => state === 'failed') || performance.now() > end)
+        return this.#result(states);
       await pause(POLL_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
     }
   }

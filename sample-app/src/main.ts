@@ -17,7 +17,10 @@ async function main(): Promise<void> {
   const settings = Settings.from(process.env, process.argv.slice(2));
   if (!settings.once) await assertPortIsFree(settings);
   console.log(openingOf(settings));
-  const app = await NestFactory.create(AppModule.with(settings), { logger: new CalmLogger(), abortOnError: false });
+  const app = await NestFactory.create(AppModule.with(settings), {
+    logger: new CalmLogger(),
+    abortOnError: false,
+  });
   // Exits with 0 once everything is closed; without it Nest raises the signal again. Taskmaster drains as part of it.
   app.enableShutdownHooks([], { useProcessExit: true });
   const isStopping = () => app.get(ShutdownNotice).stopping;

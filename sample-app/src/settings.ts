@@ -71,8 +71,11 @@ function argumentsOf(args: readonly string[]): { once: boolean } {
     const { values } = parseArgs({ args: [...args], options: { once: { type: 'boolean', default: false } } });
     return values;
   } catch (cause) {
-    throw new StartError('There is one argument: "npm start -- --once" runs the first round of jobs and exits.', {
-      cause,
-    });
+    throw new StartError(
+      'There is one argument: "npm start -- --once" runs the first round of jobs and exits.',
+      {
+        cause,
+      },
+    );
   }
 }

@@ -18,7 +18,8 @@ export function explanationOf(error: unknown): string {
     return `Port ${port} of ${address} is taken. Choose another one: PORT=${Number(port) + 1} npm start`;
   if (code === 'EACCES' || code === 'EADDRNOTAVAIL')
     return `Cannot listen on port ${port} of ${address} (${code}). Choose another port with PORT, or another address with HOST.`;
-  if (code === 'ENOTFOUND') return `There is no address "${hostname}". Correct HOST, or unset it to use 127.0.0.1.`;
+  if (code === 'ENOTFOUND')
+    return `There is no address "${hostname}". Correct HOST, or unset it to use 127.0.0.1.`;
   if (code === 'TM_DATABASE_UNREACHABLE')
     return `${message} Correct DATABASE_URL, or unset it to use an embedded PostgreSQL.`;
   // The library's own errors say what happened and what to do about it.

@@ -10,6 +10,7 @@ import { EmbeddedPostgresError } from '../../lib/engine/errors.js';
 import type { EmbeddedOptions } from '../../lib/engine/options.js';
 import { childProcess } from '../support/child-process.js';
 import { eventually } from '../support/eventually.js';
+import { FAST_SERVER } from '../support/fast-server.js';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder.js';
 
 const SCRIPT = new URL('./embedded-process.ts', import.meta.url);
@@ -17,13 +18,7 @@ const asRoot = process.getuid?.() === 0;
 
 /** A server that is stopped after the test; its data folder does not exist yet. */
 function embedded(options: EmbeddedOptions, internals: EmbeddedInternals = {}): EmbeddedPostgres {
-  const fast = { initdbFlags: ['--no-sync'], serverFlags: ['-c', 'fsync=off'] };
-  const binDir = process.env['TASKMASTER_TEST_PG'];
-  const server = new EmbeddedPostgres(options, {
-    ...fast,
-    ...(binDir === undefined ? {} : { binDir }),
-    ...internals,
-  });
+  const server = new EmbeddedPostgres(options, { ...FAST_SERVER, ...internals });
   onTestFinished(() => server.stop());
   return server;
 }

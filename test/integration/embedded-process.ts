@@ -1,12 +1,10 @@
 /** A process with an embedded server, for embedded-postgres.spec.ts: a data folder, and what to do once it runs. */
 import pg from 'pg';
 import { EmbeddedPostgres } from '../../lib/engine/connection/embedded.js';
+import { FAST_SERVER } from '../support/fast-server.js';
 
 const [dataDir, then] = process.argv.slice(2);
-const server = new EmbeddedPostgres(
-  { dataDir: dataDir! },
-  { initdbFlags: ['--no-sync'], serverFlags: ['-c', 'fsync=off'] },
-);
+const server = new EmbeddedPostgres({ dataDir: dataDir! }, FAST_SERVER);
 
 async function answer(): Promise<string> {
   const client = new pg.Client(server.connectionConfig);

@@ -103,7 +103,7 @@ const REFUSED: readonly (readonly [string, unknown, string])[] = [
   ['an own __proto__', { a: JSON.parse('{"__proto__": {"b": 1}}') as unknown }, 'payload.a.__proto__'],
   ['a constructor.prototype', { constructor: { prototype: { b: 1 } } }, 'payload.constructor.prototype'],
   ['a level too many', nested(513), expect.stringMatching(/^payload\[0\]/)],
-  ['thousands of levels', nested(10_000), expect.stringMatching(/^payload\[0\]/)],
+  ['thousands of levels', nested(10_000), expect.stringMatching(/^payload\.in\[0\]/)],
   [
     'a toJSON that throws',
     {
@@ -226,7 +226,7 @@ describe('a payload that plain SQL has stored', () => {
       '{"__proto__": {"polluted": 1}, "deep": [{"__proto__": {"polluted": 1}, "constructor": {"prototype": {"polluted": 1}}}], "a": 1}',
     ]);
     const [got] = await handled.count(1);
-    expect(got?.payload).toStrictEqual({ a: 1, deep: [{ constructor: {} }] });
+    expect(JSON.stringify(got?.payload)).toBe('{"a":1,"deep":[{"constructor":{}}]}');
     expect(Object.getPrototypeOf(got?.payload)).toBe(Object.prototype);
     expect(Object.assign({}, got?.payload)).not.toHaveProperty('polluted');
     expect({}).not.toHaveProperty('polluted');

@@ -13,12 +13,12 @@ const setup = async () => {
 
 /** The backend whose INSERT waits for a lock. */
 async function waitingInserter(database: TestDatabase): Promise<number> {
+  const waiting = `select pid from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock' and query like 'insert into%'`;
   return eventually(async () => {
-    const [row] = await database.query<{ pid: number }>(
-      `select pid from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock' and query like 'insert into%'`,
-    );
-    return row?.pid ?? false;
+    const [row] = await database.query<{ pid: number }>(waiting);
+    expect(row).toBeDefined();
+    return row!.pid;
   });
 }
 

@@ -1,5 +1,5 @@
 import { Injectable, Module, type ModuleMetadata } from '@nestjs/common';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   DuplicateHandlerError,
   OnJobEvent,
@@ -81,6 +81,19 @@ describe('an application does not start', () => {
     expect(await bootAsync(() => named, 'reports')).toMatchObject({
       code: 'TM_INVALID_OPTIONS',
       problems: [expect.stringMatching(/^name: expected "reports"/)],
+    });
+  });
+
+  it('when the factory never answers', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const useFactory = () => new Promise<never>(() => undefined);
+    const booting = boot({ imports: [TaskmasterModule.forRootAsync({ useFactory })] });
+    await vi.waitUntil(() => vi.getTimerCount() > 0);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await booting).toMatchObject({
+      code: 'TM_INVALID_OPTIONS',
+      problems: [expect.stringContaining('does not answer')],
     });
   });
 

@@ -80,9 +80,7 @@ describe('a NestJS with other internals', () => {
         { provide: APP_INTERCEPTOR, useValue: suffix('?') },
       ],
       configure: (app) => {
-        const contexts = app.get(ExternalContextCreator) as unknown as {
-          guardsContextCreator: { config: unknown };
-        };
+        const contexts = app.get<{ guardsContextCreator: { config: unknown } }>(ExternalContextCreator);
         contexts.guardsContextCreator.config = undefined;
       },
     });
@@ -121,7 +119,7 @@ describe.each([
     place(containing({ metatype: Ours }), Ours);
     const readonly = Object.defineProperty({ metatype: Ours }, 'distance', {
       get: () => 1,
-      set: () => undefined,
+      set: () => {},
     });
     place(containing(readonly), Ours);
     expect(warned()).toEqual([

@@ -30,21 +30,21 @@ describe('the sample application without DATABASE_URL', () => {
     expect((await first.signUp({ email: 'ada@example.com' })).status).toBe(201);
     const server = await serverPid(dataDir);
 
-    first.process.kill('SIGINT');
-    expect(await first.process.exit()).toEqual({ code: 0, signal: null });
+    first.interrupt();
+    expect(await first.exit()).toEqual({ code: 0, signal: null });
     expect(await isGone(server)).toBe(true);
 
     const second = await startIn(dataDir);
     expect(await second.url()).not.toBe(firstUrl);
     expect((await second.signUp({ email: 'ada@example.com' })).status).toBe(409);
-    second.process.kill('SIGINT');
-    await second.process.exit();
+    second.interrupt();
+    await second.exit();
   });
 
   it('prints a connection string that works', async () => {
     const dataDir = await temporaryFolder();
     const app = await startIn(dataDir);
-    const line = await app.process.line(/ psql /);
+    const line = await app.line(/ psql /);
     const [, connectionString] = /psql (postgres:\S+) -c/.exec(line)!;
 
     const client = new pg.Client(connectionString);
@@ -54,9 +54,9 @@ describe('the sample application without DATABASE_URL', () => {
     );
     await client.end();
 
-    await app.process.line(/id=\d+ status=ack/);
-    app.process.kill('SIGINT');
-    await app.process.exit();
+    await app.line(/id=\d+ status=ack/);
+    app.interrupt();
+    await app.exit();
   });
 
   it('shares the server with a second process on the same data folder', async () => {
@@ -66,28 +66,28 @@ describe('the sample application without DATABASE_URL', () => {
     const server = await serverPid(dataDir);
 
     const second = await startIn(dataDir);
-    await second.process.line(/^First round: 3 acked, 1 rejected, as expected\.$/);
-    second.process.kill('SIGINT');
-    expect(await second.process.exit()).toEqual({ code: 0, signal: null });
+    await second.line(/^First round: 3 acked, 1 rejected, as expected\.$/);
+    second.interrupt();
+    expect(await second.exit()).toEqual({ code: 0, signal: null });
 
     expect(await serverPid(dataDir)).toBe(server);
     expect(await first.get('/health')).toMatchObject({ status: 'up' });
-    first.process.kill('SIGINT');
-    await first.process.exit();
+    first.interrupt();
+    await first.exit();
     expect(await isGone(server)).toBe(true);
   });
 
   it('leaves no server behind after a second Ctrl-C', async () => {
     const dataDir = await temporaryFolder();
     const app = await startIn(dataDir, ENDLESS_MAILS);
-    await app.process.line(/ status=start /);
+    await app.line(/ status=start /);
     const server = await serverPid(dataDir);
-    app.process.kill('SIGINT');
-    await app.process.line(/^waiting for/);
+    app.interrupt();
+    await app.line(/^waiting for/);
 
-    app.process.kill('SIGINT');
+    app.interrupt();
 
-    expect(await app.process.exit()).toEqual({ code: 130, signal: null });
+    expect(await app.exit()).toEqual({ code: 130, signal: null });
     await eventually(() => isGone(server));
   });
 });

@@ -1,12 +1,19 @@
+import { spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { childProcess, type TestProcess } from '../support/child-process.js';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished, vi } from 'vitest';
+import { TestProcess, type ProcessEnd } from '../support/child-process.js';
 import { eventually } from '../support/eventually.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { testDatabase, type TestDatabase } from '../support/test-database.js';
 
 /** As `npm run build:sample` makes it. */
-const MAIN = new URL('../../sample-app/dist/main.js', import.meta.url);
+const MAIN = fileURLToPath(new URL('../../sample-app/dist/main.js', import.meta.url));
+
+/** Bounds of what hangs: each test starts a whole application, some of them two, and a database server. */
+const LINE_TIMEOUT = { timeoutMs: 60_000 };
+vi.setConfig({ testTimeout: 120_000 });
 
 /** A job as `GET /jobs` shows it. */
 export interface ListedJob {
@@ -30,13 +37,37 @@ export const ENDLESS_MAILS = { MAIL_DELAY_MS: '600000' };
 /** The sample application, started as its users start it, and what is known about it. */
 export class SampleApp {
   constructor(
-    readonly process: TestProcess,
+    private readonly process: TestProcess,
     private readonly dataDir: string,
   ) {}
 
+  /** What it has printed on standard output. */
+  get output(): readonly string[] {
+    return this.process.stdout.values;
+  }
+
+  /** What it has printed on standard error. */
+  get errors(): readonly string[] {
+    return this.process.stderr.values;
+  }
+
+  /** Resolves with the first line of standard output that matches. */
+  line(pattern: RegExp): Promise<string> {
+    return this.process.line(pattern, LINE_TIMEOUT);
+  }
+
+  exit(): Promise<ProcessEnd> {
+    return this.process.exit(LINE_TIMEOUT);
+  }
+
+  /** As the terminal does at Ctrl-C. */
+  interrupt(): void {
+    this.process.kill('SIGINT');
+  }
+
   /** Where it serves HTTP, once it does. */
   async url(): Promise<string> {
-    return (await this.process.line(/^HTTP at /)).replace('HTTP at ', '');
+    return (await this.line(/^HTTP at /)).replace('HTTP at ', '');
   }
 
   async signUp(body: unknown): Promise<Response> {
@@ -69,15 +100,34 @@ export class SampleApp {
 
   /** Log lines about jobs with this status, so far. */
   linesWith(status: string): string[] {
-    return this.process.stdout.values.filter((line) => line.includes(` status=${status} `));
+    return this.output.filter((line) => line.includes(` status=${status} `));
   }
 }
 
 /** Starts the built sample application with a data folder of its own. */
 export async function startSampleApp({ args = [], env = {} }: SampleAppOptions = {}): Promise<SampleApp> {
-  const dataDir = await temporaryFolder();
+  const dataDir = env['DATA_DIR'] ?? (await temporaryFolder());
   const defaults = { DATA_DIR: dataDir, HOST: '', MAIL_DELAY_MS: '0', PORT: '0', TASKMASTER_CONSUME: '' };
-  return new SampleApp(childProcess(MAIN, { args, env: { ...defaults, ...env } }), dataDir);
+  return new SampleApp(spawned([MAIN, ...args], { ...inherited(), ...defaults, ...env }), dataDir);
+}
+
+/** Killed after the test if it still runs. */
+function spawned(args: readonly string[], env: NodeJS.ProcessEnv): TestProcess {
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const started = new TestProcess(child);
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await started.ended;
+  });
+  return started;
+}
+
+/** It must not take itself for a part of the test run. */
+function inherited(): NodeJS.ProcessEnv {
+  const entries = Object.entries(process.env);
+  return Object.fromEntries(
+    entries.filter(([name]) => !name.startsWith('VITEST') && name !== 'NODE_OPTIONS'),
+  );
 }
 
 /** The sample application on a database of the test. */

@@ -14,7 +14,9 @@ describe('POST /signups', () => {
       email: 'ada@example.com',
       jobId: expect.any(String),
     });
-    expect(await db.query(`select from newsletter.subscribers where email = 'ada@example.com'`)).toHaveLength(1);
+    expect(await db.query(`select from newsletter.subscribers where email = 'ada@example.com'`)).toHaveLength(
+      1,
+    );
     expect(await app.mailTo('ada@example.com')).toMatch(/^To: ada@example\.com\r\nSubject: Welcome\r\n/m);
   });
 

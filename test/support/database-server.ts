@@ -1,12 +1,9 @@
-/**
- * Vitest's global setup of the projects with a database: one embedded server for the whole run.
- *
- * TASKMASTER_TEST_PG names a folder with the programs of another release, see `scripts/test-matrix.mjs`.
- */
+/** Vitest's global setup of the projects with a database: one embedded server for the whole run. */
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import type { EmbeddedConnectionConfig } from '../../lib/engine/connection/embedded/database.js';
 import { EmbeddedPostgres } from '../../lib/engine/connection/embedded.js';
+import { FAST_SERVER } from './fast-server.js';
 import { makeTemporaryFolder, removeFolder } from './temporary-folder.js';
 
 declare module 'vitest' {
@@ -39,21 +36,10 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   };
 }
 
-/** Nothing has to survive a crash of the machine here. */
-const SETTINGS = ['fsync=off', 'full_page_writes=off', 'max_connections=300'];
-
 async function startServer(): Promise<TestServer> {
   const folder = await makeTemporaryFolder();
-  const binDir = process.env['TASKMASTER_TEST_PG'];
-  const server = new EmbeddedPostgres(
-    { dataDir: join(folder, 'data') },
-    {
-      initdbFlags: ['--no-sync'],
-      onNotice: (message) => console.info(message),
-      serverFlags: SETTINGS.flatMap((setting) => ['-c', setting]),
-      ...(binDir === undefined ? {} : { binDir }),
-    },
-  );
+  const internals = { ...FAST_SERVER, onNotice: (message: string) => console.info(message) };
+  const server = new EmbeddedPostgres({ dataDir: join(folder, 'data') }, internals);
   await server.start();
   return { config: server.connectionConfig, stop: () => discard(server, folder) };
 }

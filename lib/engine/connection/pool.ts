@@ -24,9 +24,37 @@ export function createPool(cluster: Cluster, config: pg.PoolConfig): pg.Pool {
   return guard(pool);
 }
 
+/** Where clients come from: a pool. */
+export interface ClientSource {
+  connect(): Promise<pg.PoolClient>;
+}
+
+/** A client that was taken from a pool. */
+export interface CheckedOut {
+  readonly client: pg.PoolClient;
+  /** Gives it back; a broken one is thrown away. */
+  readonly release: (broken?: Error) => void;
+}
+
+/**
+ * Takes a client from a pool, ours or one that was lent. While it is out nobody else listens to its errors, and one that dies would
+ * crash the process: whoever uses it gets the error from the query that fails.
+ */
+export async function checkOut(pool: ClientSource): Promise<CheckedOut> {
+  const client = await pool.connect();
+  client.on('error', ignore);
+  const release = (broken?: Error) => {
+    if (broken === undefined) client.off('error', ignore);
+    client.release(broken);
+  };
+  return { client, release };
+}
+
+function ignore(): void {}
+
 /** A broken connection that nobody uses, or that is checked out, must not crash the process: its next user gets the error. */
 function guard(pool: pg.Pool): pg.Pool {
-  pool.on('error', () => {});
+  pool.on('error', ignore);
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }

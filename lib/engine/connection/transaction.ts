@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { TransactionAbortedError } from '../errors.js';
 import { Deferred } from '../lifecycle/deferred.js';
 import type { Transaction } from './executor.js';
+import { checkOut, type ClientSource } from './pool.js';
 
 /**
  * The transaction that the code now running is in, if it is in one: `publisher.withTransaction`, a transactional handler,
@@ -22,11 +23,6 @@ export class TransactionScope {
   }
 }
 
-/** Where a transaction gets its client: a pool. */
-export interface ClientSource {
-  connect(): Promise<pg.PoolClient>;
-}
-
 /**
  * Runs `work` in a transaction on a client of the pool: commits when it resolves, rolls back when it throws. A client that could
  * not even roll back is not given back, and one whose `work` was cut off by the signal is thrown away with whatever it is doing.
@@ -39,7 +35,7 @@ export async function inTransaction<T>(
   work: (client: pg.PoolClient) => Promise<T>,
   signal: AbortSignal = NEVER,
 ): Promise<T> {
-  const client = await pool.connect();
+  const { client, release } = await checkOut(pool);
   let broken: Error | undefined;
   try {
     await client.query('begin');
@@ -52,7 +48,7 @@ export async function inTransaction<T>(
     else await client.query('rollback').catch((failure: Error) => (broken = failure));
     throw error;
   } finally {
-    client.release(broken);
+    release(broken);
   }
 }
 

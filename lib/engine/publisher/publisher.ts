@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { SqlExecutor, Transaction } from '../connection/executor.js';
 import { databaseErrorOf, isConnectionFailure, reasonOf } from '../connection/pg-errors.js';
+import { checkOut } from '../connection/pool.js';
 import { inTransaction, type TransactionScope } from '../connection/transaction.js';
 import { ClosedError, DatabaseUnreachableError, EnqueueOutcomeUnknownError, InvalidOptionsError, NotOpenError, TaskmasterError } from '../errors.js';
 import type { EventHub } from '../events.js';
@@ -121,7 +122,7 @@ export class Publisher {
 
   /** Stores jobs by one statement, in a transaction of its own. */
   async #store(jobs: readonly EncodedJob[]): Promise<readonly string[]> {
-    const client = await this.#connect();
+    const { client, release } = await checkOut(this.#pool);
     let broken: Error | undefined;
     try {
       const { rows } = await client.query<EnqueuedRow>(this.#query(jobs));
@@ -131,7 +132,7 @@ export class Publisher {
       if (isConnectionFailure(error)) broken = error as Error;
       throw outcomeOf(error, jobs);
     } finally {
-      client.release(broken);
+      release(broken);
     }
   }
 

@@ -1,7 +1,14 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 
 /** What Nest says about every module and route at start, and about errors that `main.ts` explains. */
-const QUIET = new Set(['ExceptionHandler', 'InstanceLoader', 'NestApplication', 'NestFactory', 'RouterExplorer', 'RoutesResolver']);
+const QUIET = new Set([
+  'ExceptionHandler',
+  'InstanceLoader',
+  'NestApplication',
+  'NestFactory',
+  'RouterExplorer',
+  'RoutesResolver',
+]);
 
 /** Nest's logger with shorter lines, all of them on standard output and so in the order in which things happen. */
 export class CalmLogger extends ConsoleLogger {

@@ -38,7 +38,11 @@ export class DigestHandlers {
     const { rows } = await tx.query<{ newSubscribers: number }>(WRITE, [night]);
     const [digest] = rows;
     if (digest !== undefined) {
-      await this.publisher.enqueue(SendEmail, { to: EDITOR, template: 'digest', values: { night, ...digest } });
+      await this.publisher.enqueue(SendEmail, {
+        to: EDITOR,
+        template: 'digest',
+        values: { night, ...digest },
+      });
     }
     await this.schedule.ensure(tx, laterOf(dueAt(night), new Date()), job.id);
   }

@@ -38,7 +38,7 @@ export class OutboxTransport extends MailTransport {
   async #write(name: string, message: string): Promise<void> {
     const { outboxDir } = this.settings;
     await mkdir(outboxDir, { recursive: true });
-    const unfinished = join(outboxDir, `.${name}`);
+    const unfinished = join(outboxDir, `${name}.part`);
     await writeFile(unfinished, message);
     await rename(unfinished, join(outboxDir, name));
   }

@@ -12,7 +12,8 @@ export class SignupController {
   /** 201 with the sign-up, 409 for an address that is there already, 400 for what is no sign-up at all. */
   @Post()
   signUp(
-    @Body({ schema: SignupRequest, pipes: [StandardSchemaValidationPipe] }) { email }: z.infer<typeof SignupRequest>,
+    @Body({ schema: SignupRequest, pipes: [StandardSchemaValidationPipe] })
+    { email }: z.infer<typeof SignupRequest>,
   ): Promise<Signup> {
     return this.signups.signUp(email);
   }

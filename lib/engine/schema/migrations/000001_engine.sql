@@ -291,6 +291,7 @@ end $$;
 create function {{schema}}.enqueue(queue text, payload jsonb, options jsonb default '{}') returns bigint language plpgsql as $$
 declare
   unknown text;
+  problems text;
   job_id bigint;
 begin
   if queue is null or octet_length(queue) not between 1 and 128 or queue ~ '[\u0001-\u001f\u007f-\u009f]' then
@@ -307,6 +308,17 @@ begin
   end if;
   if options ? 'delayMs' and options ? 'runAt' then
     raise exception 'delayMs and runAt exclude each other' using errcode = '22023';
+  end if;
+  select string_agg(name || ' must be ' || wanted, '; ') into problems
+    from (values
+      ('timeoutMs', 'a number of at least 1, or "Infinity"',
+       case jsonb_typeof(options -> 'timeoutMs') when 'number' then (options ->> 'timeoutMs')::numeric >= 1 else options ->> 'timeoutMs' = 'Infinity' end),
+      ('backoff', 'a number, an array or an object', jsonb_typeof(options -> 'backoff') in ('number', 'array', 'object')),
+      ('tags', 'an array', jsonb_typeof(options -> 'tags') = 'array'),
+      ('headers', 'an object', jsonb_typeof(options -> 'headers') = 'object')) as rule(name, wanted, met)
+   where options ? name and not met;
+  if problems is not null then
+    raise exception '%', problems using errcode = '22023';
   end if;
   insert into {{schema}}.jobs (queue_name, payload, run_at, priority, max_attempts, meta)
   values (queue, coalesce(payload, '{}'),

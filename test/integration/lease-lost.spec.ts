@@ -1,0 +1,167 @@
+import { describe, expect, it } from 'vitest';
+import { LeaseLostError, type Job } from '../../lib/engine/index.js';
+import { rescheduleJobs } from '../../lib/engine/sql/reschedule-jobs.js';
+import { rescueJobs } from '../../lib/engine/sql/rescue-jobs.js';
+import { ackJobs } from '../../lib/engine/sql/claim-jobs.js';
+import { eventually } from '../support/eventually.js';
+import { gate } from '../support/gate.js';
+import { SignalPoint } from '../support/signal-point.js';
+import { testDatabase } from '../support/test-database.js';
+import { JobTable } from './support/job-table.js';
+import { statementRunner } from './support/statement-runner.js';
+import { workingEngine } from './support/working-engine.js';
+
+/** One engine that runs one job, stopped inside its handler. */
+async function running(ending: (job: Job<never>) => unknown = () => undefined) {
+  const database = await testDatabase();
+  const jobs = new JobTable(database);
+  const closed = gate();
+  const reasons = new SignalPoint<unknown>();
+  const handle = async (job: Job<never>) => {
+    job.signal.addEventListener('abort', () => reasons.signal(job.signal.reason));
+    await closed.pass();
+    return ending(job);
+  };
+  const engine = await workingEngine(database, { mail: handle });
+  const id = await jobs.insert('mail');
+  await closed.reached(1);
+  return { database, jobs, closed, reasons, id, ...engine };
+}
+
+describe('a job that was deleted while it ran', () => {
+  it('is reported as a lost lease when its handler ends', async () => {
+    const { database, jobs, closed, log, id } = await running();
+    await database.query(`delete from ${jobs.schema}.jobs where id = $1`, [id]);
+    closed.open();
+    expect(await log.of('leaseLost').count(1)).toMatchObject([{ jobId: id, runCount: 1 }]);
+    expect(log.of('completed').values).toEqual([]);
+    await jobs.empty();
+  });
+
+  it('is reported as well when its handler throws', async () => {
+    const { database, jobs, closed, log, id } = await running(() => {
+      throw new Error('late');
+    });
+    await database.query(`delete from ${jobs.schema}.jobs where id = $1`, [id]);
+    closed.open();
+    expect(await log.of('leaseLost').count(1)).toMatchObject([{ jobId: id, runCount: 1 }]);
+    expect(log.of('retried').values).toEqual([]);
+    await jobs.empty();
+  });
+});
+
+describe('a worker that was declared dead', () => {
+  it('tells its handlers, cannot settle what they do, and goes on under a new id', async () => {
+    const { database, jobs, closed, reasons, log, id } = await running();
+    const [workerId] = await jobs.workers();
+    await database.query(`update ${jobs.schema}.workers set expires_at = '-infinity' where id = $1`, [
+      workerId,
+    ]);
+
+    expect(await reasons.count(1)).toEqual([expect.any(LeaseLostError)]);
+    expect(log.of('workerLost').values).toHaveLength(1);
+    await closed.reached(2); // the job runs again: here too, since this process is alive
+    closed.open();
+    expect(await log.of('leaseLost').count(1)).toMatchObject([{ jobId: id, runCount: 1 }]);
+    expect(await log.of('completed').count(1)).toMatchObject([{ jobId: id, runCount: 2 }]);
+    expect(await jobs.workers()).not.toContain(workerId);
+  });
+
+  it('has its jobs rescued once, by whoever finds them', async () => {
+    const { database, jobs, closed, log, id } = await running();
+    const others = [1, 2, 3].map((n) =>
+      workingEngine(database, { other: () => undefined }, { name: `other ${n}` }),
+    );
+    const engines = await Promise.all(others);
+    const [workerId] = await jobs.workers();
+    await database.query(`delete from ${jobs.schema}.workers where id = $1`, [workerId]);
+    await closed.reached(2);
+    closed.open();
+    await jobs.empty();
+    const rescued = [log, ...engines.map((engine) => engine.log)].flatMap(
+      (each) => each.of('rescued').values,
+    );
+    expect(rescued).toMatchObject([{ jobId: id, runCount: 1, failed: false }]);
+  });
+});
+
+describe('a lease that was taken away', () => {
+  it('is noticed while its handler runs', async () => {
+    const { database, jobs, reasons, closed, log } = await running();
+    await database.query(`delete from ${jobs.schema}.leases`);
+    expect(await reasons.count(1)).toEqual([expect.any(LeaseLostError)]);
+    closed.open();
+    await eventually(() => log.of('completed').values.length + log.of('leaseLost').values.length > 0);
+  });
+});
+
+describe('a rescue that races a settlement', () => {
+  const settlements = {
+    ack: (id: string, seq: string) => [ackJobs, { ids: [id], seqs: [seq], leases: [] }] as const,
+    retry: (id: string, seq: string) =>
+      [rescheduleJobs, { jobs: [{ id, seq, delayMs: 0, counted: true, error: '{}' }], leases: [] }] as const,
+    snooze: (id: string, seq: string) =>
+      [
+        rescheduleJobs,
+        { jobs: [{ id, seq, delayMs: 60_000, counted: false, error: null }], leases: [] },
+      ] as const,
+    fail: (id: string, seq: string) =>
+      [
+        rescheduleJobs,
+        { jobs: [{ id, seq, delayMs: null, counted: true, error: '{}' }], leases: [] },
+      ] as const,
+  };
+
+  it.each(Object.entries(settlements))(
+    'has one winner: the %s that is under way',
+    async (_name, settlement) => {
+      const { jobs, settle, rescue, locker } = await raced();
+      await locker.query('begin');
+      const done = await settle(locker, settlement);
+      const rescued = rescue(); // finds the job locked, and leaves it and its lease alone
+      expect(await rescued).toEqual([]);
+      await locker.query('commit');
+      expect(done).toBe(1);
+      expect(await rescue()).toEqual([]);
+      expect((await jobs.all()).filter((job) => job.crash_count > 0)).toEqual([]);
+    },
+  );
+
+  it.each(Object.entries(settlements))(
+    'has one winner: the rescue, before the %s',
+    async (_name, settlement) => {
+      const { jobs, settle, rescue, locker, database } = await raced();
+      const rescuer = await database.client();
+      await rescuer.query('begin');
+      expect(await rescue(rescuer)).toHaveLength(1);
+      const late = settle(locker, settlement); // waits for the rescue
+      await rescuer.query('commit');
+      expect(await late).toBe(0);
+      expect(await jobs.all()).toMatchObject([{ state: 'ready', run_count: 1, crash_count: 1 }]);
+    },
+  );
+
+  /** A job whose worker is dead, and who wants to settle it. */
+  const raced = async () => {
+    const database = await testDatabase();
+    const jobs = new JobTable(database);
+    const id = await jobs.insert('mail');
+    const [row] = await database.query<{ seq: string }>(
+      `insert into ${jobs.schema}.leases (worker_id, queue_name, priority, seqs)
+       select 0, 'mail', 0, array_agg(seq) from ${jobs.schema}.jobs returning seqs[1] as seq`,
+    );
+    const locker = await database.client();
+    const own = await database.client();
+    const settle = async (client: typeof own, settlement: (typeof settlements)[keyof typeof settlements]) => {
+      const [statement, args] = settlement(id, row!.seq);
+      const rows = (await statementRunner(client, database.schema)(statement as never, args as never)) as {
+        id?: string;
+        acked?: string[] | null;
+      }[];
+      return rows.filter((each) => each.id !== undefined || each.acked === null).length;
+    };
+    const rescue = (client = own) =>
+      statementRunner(client, database.schema)(rescueJobs, { limit: 10, maxCrashes: 3 });
+    return { database, jobs, settle, rescue, locker };
+  };
+});

@@ -1,0 +1,66 @@
+/**
+ * A process with an engine at work, for tests of what can be done to a process and not to an engine. Prints what happens, a line each:
+ * `ready`, `started <id> <attempt>`, `ended <id>`, `aborted <id> <code of the reason>`, `event <type> <id>`, `closed`.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Taskmaster, type Job, type TaskmasterOptions } from '../../../lib/engine/index.js';
+
+/** What a job asks its handler to do, one thing after another. */
+export interface Orders {
+  /** Waits for SIGUSR2. */
+  readonly hold?: true;
+  /** Blocks the main thread for so many milliseconds. */
+  readonly blockMs?: number;
+  /** Works for so many milliseconds, without blocking. */
+  readonly workMs?: number;
+  /** Ends the process, as `kill -9` would. */
+  readonly die?: true;
+}
+
+/** The one argument, as JSON. */
+export interface WorkerProcessOptions {
+  readonly taskmaster: TaskmasterOptions;
+  readonly queue: string;
+  readonly concurrency?: number;
+  readonly maxAttempts?: number;
+}
+
+const {
+  taskmaster: options,
+  queue,
+  concurrency = 10,
+  maxAttempts = 10,
+} = JSON.parse(process.argv[2]!) as WorkerProcessOptions;
+
+const say = (...words: readonly unknown[]) => console.log(words.join(' '));
+
+const signalled = new Promise<void>((resolve) => process.once('SIGUSR2', () => resolve()));
+
+async function handle(orders: Orders, job: Job): Promise<void> {
+  job.signal.addEventListener('abort', () =>
+    say('aborted', job.id, (job.signal.reason as { code?: string }).code),
+  );
+  say('started', job.id, job.runCount);
+  if (orders.hold) await signalled;
+  if (orders.blockMs !== undefined) block(orders.blockMs);
+  if (orders.workMs !== undefined) await delay(orders.workMs);
+  if (orders.die) process.kill(process.pid, 'SIGKILL');
+  say('ended', job.id);
+}
+
+function block(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+const taskmaster = new Taskmaster(options);
+taskmaster.events.subscribe((event) => say('event', event.type, 'jobId' in event ? event.jobId : ''));
+taskmaster.register({
+  queue,
+  label: 'worker process',
+  options: { concurrency, maxAttempts, backoff: 50 },
+  handle,
+});
+process.on('SIGTERM', () => void taskmaster.close().then(() => say('closed'))); // then nothing is left that keeps the process
+await taskmaster.start();
+say('ready');
