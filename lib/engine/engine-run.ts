@@ -106,7 +106,12 @@ export class EngineRun implements Service {
   }
 
   get #parts(): readonly Service[] {
-    return [...(this.#listener === undefined ? [] : [this.#listener]), this.#promoter, this.#rescuer, this.#worker];
+    return [
+      ...(this.#listener === undefined ? [] : [this.#listener]),
+      this.#promoter,
+      this.#rescuer,
+      this.#worker,
+    ];
   }
 
   #createListener(): Listener {

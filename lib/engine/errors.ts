@@ -63,7 +63,9 @@ export class InvalidQueueNameError extends TaskmasterError {
     readonly queue: unknown,
     readonly reason: string,
   ) {
-    super(`Invalid queue name ${quoted(queue)}: ${reason}. A queue name is 1 to 128 bytes of UTF-8 without control characters.`);
+    super(
+      `Invalid queue name ${quoted(queue)}: ${reason}. A queue name is 1 to 128 bytes of UTF-8 without control characters.`,
+    );
   }
 }
 
@@ -76,7 +78,9 @@ export class DuplicateHandlerError extends TaskmasterError {
     readonly first: string,
     readonly second: string,
   ) {
-    super(`Queue "${queue}" has two handlers: ${first} and ${second}. Remove one, or give one of them another queue.`);
+    super(
+      `Queue "${queue}" has two handlers: ${first} and ${second}. Remove one, or give one of them another queue.`,
+    );
   }
 }
 
@@ -119,7 +123,10 @@ export class DatabaseUnreachableError extends TaskmasterError {
     readonly reason: string,
     options?: ErrorOptions,
   ) {
-    super(`Cannot connect to PostgreSQL at ${target}: ${reason}. Is it running, and are host, port and credentials right?`, options);
+    super(
+      `Cannot connect to PostgreSQL at ${target}: ${reason}. Is it running, and are host, port and credentials right?`,
+      options,
+    );
   }
 }
 
@@ -133,7 +140,10 @@ export class DatabaseError extends TaskmasterError {
     message: string,
     options?: ErrorOptions,
   ) {
-    super(`${operation} failed${sqlState === undefined ? '' : ` (SQLSTATE ${sqlState})`}: ${message}`, options);
+    super(
+      `${operation} failed${sqlState === undefined ? '' : ` (SQLSTATE ${sqlState})`}: ${message}`,
+      options,
+    );
   }
 }
 
@@ -145,7 +155,10 @@ export class PermissionDeniedError extends TaskmasterError {
     readonly operation: string,
     options?: ErrorOptions,
   ) {
-    super(`${operation}: the database role lacks a privilege it needs. Grant it, or connect as a role that has it.`, options);
+    super(
+      `${operation}: the database role lacks a privilege it needs. Grant it, or connect as a role that has it.`,
+      options,
+    );
   }
 }
 
@@ -157,7 +170,10 @@ export class StorageFullError extends TaskmasterError {
     readonly operation: string,
     options?: ErrorOptions,
   ) {
-    super(`${operation}: the database server is out of space. Nothing was stored; free space and try again.`, options);
+    super(
+      `${operation}: the database server is out of space. Nothing was stored; free space and try again.`,
+      options,
+    );
   }
 }
 
@@ -248,7 +264,9 @@ export class LeaseLostError extends TaskmasterError {
     readonly queue: string,
     readonly jobId: string,
   ) {
-    super(`Job ${jobId} of queue "${queue}" no longer belongs to this worker: its lease ran out, or it was deleted.`);
+    super(
+      `Job ${jobId} of queue "${queue}" no longer belongs to this worker: its lease ran out, or it was deleted.`,
+    );
   }
 }
 
@@ -281,7 +299,9 @@ export class TransactionAbortedError extends TaskmasterError {
   readonly code = 'TM_TRANSACTION_ABORTED';
 
   constructor() {
-    super('Nothing was committed: a statement of the transaction had failed, and its error was caught. Let it through, or use a savepoint.');
+    super(
+      'Nothing was committed: a statement of the transaction had failed, and its error was caught. Let it through, or use a savepoint.',
+    );
   }
 }
 

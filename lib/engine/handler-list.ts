@@ -16,7 +16,8 @@ export class HandlerList {
   readonly #definitions = new Map<string, QueueDefinitionOptions>();
 
   constructor(private readonly options: ResolvedOptions) {
-    for (const queue of options.queues) if (typeof queue !== 'string') this.#definitions.set(queue.name, queue.options);
+    for (const queue of options.queues)
+      if (typeof queue !== 'string') this.#definitions.set(queue.name, queue.options);
   }
 
   get all(): readonly Handler[] {
@@ -39,7 +40,13 @@ export class HandlerList {
     return handler;
   }
 
-  #resolve(queue: AnyQueue, name: string, own: HandlerOptions, label: string, handle: HandlerRegistration['handle']): Handler {
+  #resolve(
+    queue: AnyQueue,
+    name: string,
+    own: HandlerOptions,
+    label: string,
+    handle: HandlerRegistration['handle'],
+  ): Handler {
     const { schema, ...defined } = this.#definitionOf(queue, name);
     return {
       queue: name,

@@ -5,7 +5,12 @@ export type { Handler, HandlerOptions, HandlerRegistration } from './job/handler
 export { Publisher } from './publisher/publisher.js';
 export type { EnqueuedJob, EnqueueOptions, JobOptions, NewJob } from './publisher/enqueue-options.js';
 export { defineQueue } from './job/define-queue.js';
-export type { DtoOptions, QueueDefinition, QueueDefinitionOptions, QueueOptions } from './job/queue-definition.js';
+export type {
+  DtoOptions,
+  QueueDefinition,
+  QueueDefinitionOptions,
+  QueueOptions,
+} from './job/queue-definition.js';
 export type { AnyQueue } from './job/queue.js';
 export type { InputOf, PayloadOf, ResultOf, TaskmasterQueues } from './job/queue-types.js';
 export { Job } from './job/job.js';
@@ -16,7 +21,13 @@ export type { Middleware } from './worker/middleware.js';
 export type { DtoClass } from './codec/dto-schema.js';
 export type { StandardIssue, StandardResult, StandardSchema } from './codec/standard-schema.js';
 export type { SqlExecutor, Transaction } from './connection/executor.js';
-export { LEASE_DEFAULTS, LISTEN_DEFAULTS, QUEUE_DEFAULTS, SHUTDOWN_DEFAULTS, TASKMASTER_DEFAULTS } from './options.js';
+export {
+  LEASE_DEFAULTS,
+  LISTEN_DEFAULTS,
+  QUEUE_DEFAULTS,
+  SHUTDOWN_DEFAULTS,
+  TASKMASTER_DEFAULTS,
+} from './options.js';
 export type {
   ConnectionOption,
   EmbeddedOptions,

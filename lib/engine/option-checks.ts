@@ -117,9 +117,13 @@ export function checkQueueOptions(
  *
  * @throws InvalidOptionsError listing every problem
  */
-export function checkDefineOptions(subject: string, options: unknown): asserts options is QueueDefinitionOptions | DtoOptions {
+export function checkDefineOptions(
+  subject: string,
+  options: unknown,
+): asserts options is QueueDefinitionOptions | DtoOptions {
   const problems = problemsOf(options, { ...DEFINITION_CHECKS, dto });
-  if (isObject(options) && options['dto'] !== undefined && options['schema'] !== undefined) problems.push('dto: excludes schema, and both were given');
+  if (isObject(options) && options['dto'] !== undefined && options['schema'] !== undefined)
+    problems.push('dto: excludes schema, and both were given');
   throwProblems(subject, problems);
 }
 

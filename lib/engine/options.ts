@@ -22,10 +22,7 @@ export interface EmbeddedOptions {
  * ended by Taskmaster, or an embedded server.
  */
 export type ConnectionOption =
-  | string
-  | MultiHostConfig
-  | { readonly pool: pg.Pool }
-  | { readonly embedded: true | EmbeddedOptions };
+  string | MultiHostConfig | { readonly pool: pg.Pool } | { readonly embedded: true | EmbeddedOptions };
 
 export interface ListenOptions {
   /** `false`: no LISTEN connection, work is found by polling alone. @default true */
@@ -105,7 +102,12 @@ export const LISTEN_DEFAULTS = Object.freeze({ enabled: true, pollIntervalMs: 2_
 export const QUEUE_DEFAULTS = Object.freeze({
   concurrency: 10,
   maxAttempts: 10,
-  backoff: Object.freeze({ type: 'exponential', delayMs: 1_000, maxDelayMs: 3_600_000, jitter: true } as const),
+  backoff: Object.freeze({
+    type: 'exponential',
+    delayMs: 1_000,
+    maxDelayMs: 3_600_000,
+    jitter: true,
+  } as const),
   timeoutMs: 900_000,
 } satisfies Required<QueueOptions>);
 
@@ -116,7 +118,9 @@ export const LEASE_DEFAULTS = Object.freeze({
   maxCrashes: 3,
 } satisfies Required<LeaseOptions>);
 
-export const SHUTDOWN_DEFAULTS = Object.freeze({ drainTimeoutMs: 25_000 } satisfies Required<ShutdownOptions>);
+export const SHUTDOWN_DEFAULTS = Object.freeze({
+  drainTimeoutMs: 25_000,
+} satisfies Required<ShutdownOptions>);
 
 /** Options after defaults and environment have been applied. */
 export interface ResolvedOptions {

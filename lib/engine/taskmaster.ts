@@ -103,7 +103,9 @@ export class Taskmaster {
    */
   async open(): Promise<void> {
     if (this.#closing !== undefined) throw new ClosedError('open');
-    this.#opening ??= this.#connect(this.options.connect === 'lazy' ? Infinity : this.options.connectTimeoutMs);
+    this.#opening ??= this.#connect(
+      this.options.connect === 'lazy' ? Infinity : this.options.connectTimeoutMs,
+    );
     if (this.options.connect === 'lazy') {
       this.#opening.catch(() => {}); // reported by the start that waits for it
       this.publisher.open();
@@ -119,7 +121,8 @@ export class Taskmaster {
    */
   register(registration: HandlerRegistration): void {
     const handler = this.#handlers.add(registration);
-    if (this.#state === 'running' && this.options.consumes(handler.queue)) void this.#serve(handler).catch((error: unknown) => this.#report('register', error));
+    if (this.#state === 'running' && this.options.consumes(handler.queue))
+      void this.#serve(handler).catch((error: unknown) => this.#report('register', error));
   }
 
   /** Opens if that has not happened, then starts to listen and to work. */
@@ -154,8 +157,12 @@ export class Taskmaster {
     const details = { state: this.#state, running: this.running, listening: this.#run?.listening ?? false };
     const reachable = this.#connected && (await this.#ping());
     if (!reachable) return { status: 'down', details: { ...details, database: 'unreachable' } };
-    if (this.#state === 'draining' || this.#closing !== undefined) return { status: 'down', details: { ...details, database: 'ok' } };
-    return { status: this.#run?.listening === false ? 'degraded' : 'up', details: { ...details, database: 'ok' } };
+    if (this.#state === 'draining' || this.#closing !== undefined)
+      return { status: 'down', details: { ...details, database: 'ok' } };
+    return {
+      status: this.#run?.listening === false ? 'degraded' : 'up',
+      details: { ...details, database: 'ok' },
+    };
   }
 
   async #connect(waitMs: number): Promise<void> {
@@ -181,7 +188,13 @@ export class Taskmaster {
       throw error;
     }
     this.#state = 'running';
-    this.events.emit({ type: 'engineStarted', queues: this.#handlers.consumed.map(({ queue, options }) => ({ queue, concurrency: options.concurrency })) });
+    this.events.emit({
+      type: 'engineStarted',
+      queues: this.#handlers.consumed.map(({ queue, options }) => ({
+        queue,
+        concurrency: options.concurrency,
+      })),
+    });
   }
 
   /** Resolves when the database is there; a `stop` meanwhile ends the wait for one that may never come. */
@@ -202,7 +215,12 @@ export class Taskmaster {
 
   async #serve(handler: Handler): Promise<void> {
     const first = this.#run === undefined;
-    this.#run ??= new EngineRun({ database: this.#database, scope: this.#scope, events: this.events, resolved: this.options });
+    this.#run ??= new EngineRun({
+      database: this.#database,
+      scope: this.#scope,
+      events: this.events,
+      resolved: this.options,
+    });
     await this.#run.serve(handler);
     if (first && this.#state === 'running') await this.#run.start();
   }

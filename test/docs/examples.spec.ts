@@ -23,17 +23,27 @@ describe('documentation', () => {
     await writeSnippets(snippets);
   });
 
-  it('has examples that compile as written', async () => {
-    expect(snippets.length).toBeGreaterThan(15);
-    const { stdout } = await run(process.execPath, [TSC, '-p', SNIPPETS]).catch((error: { stdout: string }) => error);
-    expect(stdout).toBe('');
-  }, COMPILE_BOUND_MS);
+  it(
+    'has examples that compile as written',
+    async () => {
+      expect(snippets.length).toBeGreaterThan(15);
+      const { stdout } = await run(process.execPath, [TSC, '-p', SNIPPETS]).catch(
+        (error: { stdout: string }) => error,
+      );
+      expect(stdout).toBe('');
+    },
+    COMPILE_BOUND_MS,
+  );
 
   it('has a quick start that runs as written', async () => {
     const database = await testDatabase({ migrated: false });
-    const app = childProcess(pathToFileURL(join(SNIPPETS, 'dist', 'readme', 'src', 'main.js')), { env: { DATABASE_URL: database.url } });
+    const app = childProcess(pathToFileURL(join(SNIPPETS, 'dist', 'readme', 'src', 'main.js')), {
+      env: { DATABASE_URL: database.url },
+    });
     await app.line(/^attempt 1: a mail to ada@example\.com$/);
-    await database.query(`insert into taskmaster.jobs (queue_name, payload) values ('welcome_mail', '{"to": "bob@example.com"}')`);
+    await database.query(
+      `insert into taskmaster.jobs (queue_name, payload) values ('welcome_mail', '{"to": "bob@example.com"}')`,
+    );
     await app.line(/^attempt 1: a mail to bob@example\.com$/);
     app.kill('SIGINT');
     expect(await app.exit()).toEqual({ code: null, signal: 'SIGINT' });

@@ -3,14 +3,22 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as engine from '../../lib/engine/index.js';
 import * as nest from '../../lib/index.js';
-import { LEASE_DEFAULTS, LISTEN_DEFAULTS, QUEUE_DEFAULTS, SHUTDOWN_DEFAULTS, TASKMASTER_DEFAULTS } from '../../lib/engine/options.js';
+import {
+  LEASE_DEFAULTS,
+  LISTEN_DEFAULTS,
+  QUEUE_DEFAULTS,
+  SHUTDOWN_DEFAULTS,
+  TASKMASTER_DEFAULTS,
+} from '../../lib/engine/options.js';
 import { MODULE_DEFAULTS } from '../../lib/nest/taskmaster.options.js';
 import { ROOT } from './snippet.js';
 
 /** `| \`option\` | \`default\` |` of a page, values read as TypeScript literals. */
 async function documentedDefaults(): Promise<Map<string, string>> {
   const text = await readFile(join(ROOT, 'docs', 'configuration.md'), 'utf8');
-  return new Map([...text.matchAll(/^\| `(\w+)` \| `([^`]+)` \|/gm)].map(([, option = '', value = '']) => [option, value]));
+  return new Map(
+    [...text.matchAll(/^\| `(\w+)` \| `([^`]+)` \|/gm)].map(([, option = '', value = '']) => [option, value]),
+  );
 }
 
 /** `@default` of an option's doc comment in a source file. */
@@ -20,23 +28,46 @@ async function commentedDefaults(file: string): Promise<Map<string, string>> {
   return new Map([...found].map(([, value = '', option = '']) => [option, value]));
 }
 
-const literal = (value: unknown) => (typeof value === 'number' ? value.toLocaleString('en').replaceAll(',', '_') : typeof value === 'string' ? `'${value}'` : JSON.stringify(value));
-const scalars = (defaults: object) => Object.entries(defaults).filter(([, value]) => typeof value !== 'object' || (Array.isArray(value) && value.length === 0));
+const literal = (value: unknown) =>
+  typeof value === 'number'
+    ? value.toLocaleString('en').replaceAll(',', '_')
+    : typeof value === 'string'
+      ? `'${value}'`
+      : JSON.stringify(value);
+const scalars = (defaults: object) =>
+  Object.entries(defaults).filter(
+    ([, value]) => typeof value !== 'object' || (Array.isArray(value) && value.length === 0),
+  );
 
 describe('configuration reference', () => {
-  const real = [TASKMASTER_DEFAULTS, MODULE_DEFAULTS, QUEUE_DEFAULTS, LISTEN_DEFAULTS, LEASE_DEFAULTS, SHUTDOWN_DEFAULTS].flatMap(scalars);
+  const real = [
+    TASKMASTER_DEFAULTS,
+    MODULE_DEFAULTS,
+    QUEUE_DEFAULTS,
+    LISTEN_DEFAULTS,
+    LEASE_DEFAULTS,
+    SHUTDOWN_DEFAULTS,
+  ].flatMap(scalars);
 
-  it.each(real.filter(([option]) => option !== 'name'))('documents the real default of %s', async (option, value) => {
-    expect((await documentedDefaults()).get(option)).toBe(literal(value));
-  });
+  it.each(real.filter(([option]) => option !== 'name'))(
+    'documents the real default of %s',
+    async (option, value) => {
+      expect((await documentedDefaults()).get(option)).toBe(literal(value));
+    },
+  );
 
-  it.each(scalars({ ...TASKMASTER_DEFAULTS, ...LISTEN_DEFAULTS, ...LEASE_DEFAULTS, ...SHUTDOWN_DEFAULTS }))('says the real default of %s where it is declared', async (option, value) => {
-    expect((await commentedDefaults('lib/engine/options.ts')).get(option)).toBe(literal(value));
-  });
+  it.each(scalars({ ...TASKMASTER_DEFAULTS, ...LISTEN_DEFAULTS, ...LEASE_DEFAULTS, ...SHUTDOWN_DEFAULTS }))(
+    'says the real default of %s where it is declared',
+    async (option, value) => {
+      expect((await commentedDefaults('lib/engine/options.ts')).get(option)).toBe(literal(value));
+    },
+  );
 });
 
 describe('error reference', () => {
-  const classes = Object.entries({ ...engine, ...nest }).filter(([name, value]) => name.endsWith('Error') && typeof value === 'function' && name !== 'TaskmasterError');
+  const classes = Object.entries({ ...engine, ...nest }).filter(
+    ([name, value]) => name.endsWith('Error') && typeof value === 'function' && name !== 'TaskmasterError',
+  );
 
   it.each(classes.map(([name]) => name))('lists %s with its code', async (name) => {
     const source = await readFile(join(ROOT, 'lib', 'engine', 'errors.ts'), 'utf8');

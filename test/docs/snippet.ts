@@ -45,7 +45,14 @@ export async function writeSnippets(snippets: readonly Snippet[]): Promise<void>
 
 const PROJECT = {
   extends: '../../tsconfig.json',
-  compilerOptions: { noEmit: false, declaration: false, noUnusedLocals: false, noUnusedParameters: false, rootDir: '.', outDir: './dist' },
+  compilerOptions: {
+    noEmit: false,
+    declaration: false,
+    noUnusedLocals: false,
+    noUnusedParameters: false,
+    rootDir: '.',
+    outDir: './dist',
+  },
   include: ['**/*.ts'],
   exclude: ['dist'],
 };

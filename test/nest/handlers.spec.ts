@@ -1,4 +1,11 @@
-import { Controller, Injectable, Module } from '@nestjs/common';
+import {
+  Controller,
+  Injectable,
+  Module,
+  UseInterceptors,
+  UsePipes,
+  type PipeTransform,
+} from '@nestjs/common';
 import { SerializedGraph } from '@nestjs/core';
 import { describe, expect, it } from 'vitest';
 import { from, of, EMPTY } from 'rxjs';
@@ -6,6 +13,7 @@ import {
   ConsumerRegistry,
   defineQueue,
   InvalidHandlerError,
+  JobSignal,
   Payload,
   QueueHandler,
   type Job,
@@ -151,12 +159,12 @@ describe('@QueueHandler', () => {
     @Proxied()
     class Handlers {
       @QueueHandler('mail')
-      send(payload: { n: number }) {
-        return payload.n;
+      send(payload: { n: number }, job: Job, @JobSignal() signal: AbortSignal) {
+        return [payload.n, signal === job.signal];
       }
     }
     const { run } = await nestApp({ providers: [Handlers] });
-    expect(await run('mail', { n: 1 })).toEqual({ returned: 1 });
+    expect(await run('mail', { n: 1 })).toEqual({ returned: [1, true] });
   });
 
   it('is found on what factories and values provide', async () => {
@@ -183,12 +191,19 @@ describe('@QueueHandler', () => {
     expect(await run('value')).toEqual({ returned: 'value' });
   });
 
-  it('counts once where aliases and factories hand out the same instance', async () => {
+  it('counts once, as what its class says, where aliases and factories hand out the same instance', async () => {
+    @Injectable()
+    class Upper implements PipeTransform {
+      transform(value: unknown) {
+        return typeof value === 'string' ? value.toUpperCase() : value;
+      }
+    }
     @Injectable()
     class Handlers {
+      @UsePipes(Upper)
       @QueueHandler('mail')
-      send() {
-        return 'sent';
+      send(payload: string) {
+        return payload;
       }
     }
     @Module({
@@ -200,7 +215,7 @@ describe('@QueueHandler', () => {
     })
     class Feature {}
     const { get, run } = await nestApp({ imports: [Feature] });
-    expect(await run('mail')).toEqual({ returned: 'sent' });
+    expect(await run('mail', 'sent')).toEqual({ returned: 'SENT' });
     expect(get(ConsumerRegistry).list()).toHaveLength(1);
   });
 
@@ -277,11 +292,20 @@ describe('@QueueHandler', () => {
       empty() {
         return EMPTY;
       }
+      @QueueHandler('empty-decorated')
+      emptyDecorated(@Payload() _payload: unknown) {
+        return EMPTY;
+      }
+      @UseInterceptors({ intercept: () => EMPTY })
+      @QueueHandler('empty-intercepted')
+      emptyIntercepted() {}
     }
     const { run } = await nestApp({ providers: [Handlers] });
     expect(await run('values')).toEqual({ returned: 3 });
     expect(await run('later')).toEqual({ returned: 'later' });
     expect(await run('empty')).toEqual({ returned: undefined });
+    expect(await run('empty-decorated')).toEqual({ returned: undefined });
+    expect(await run('empty-intercepted')).toEqual({ returned: undefined });
   });
 
   it('takes the options of its queue, and its own above them', async () => {

@@ -76,7 +76,11 @@ describe('the hooks of an application', () => {
       imports: [
         providing(noting('prisma', log), { global: true }),
         TaskmasterModule.forRoot({ ...options, isGlobal }),
-        providing(noting('handler', log)),
+        // Nested, so that Nest by itself would initialise it before any module that is imported here.
+        {
+          module: class Outer {},
+          imports: [{ module: class Inner {}, imports: [providing(noting('handler', log))] }],
+        },
       ],
       providers: [noting('root', log)],
     })

@@ -184,6 +184,7 @@ describe('named instances', () => {
   });
 
   it('drain at the same time', async () => {
+    const ended: string[] = [];
     const [main, reports] = [await testDatabase(), await testDatabase()];
     const app = await createApp({
       imports: [
@@ -199,6 +200,7 @@ describe('named instances', () => {
     await eventually(() => runtimes.every(({ running }) => running === 1));
     // Each job ends only when the other instance drains too, so one after the other would never end.
     await app.close();
+    expect(ended.toSorted()).toEqual(['mail', 'report']);
     expect(runtimes.map(({ state }) => state)).toEqual(['stopped', 'stopped']);
 
     function crossing(queue: string, instance = 'default') {
@@ -207,6 +209,7 @@ describe('named instances', () => {
         @QueueHandler(queue, { instance })
         async handle() {
           await eventually(() => runtimes.every(({ state }) => state === 'draining'));
+          ended.push(queue);
         }
       }
       return Crossing;

@@ -55,21 +55,18 @@ describe('a request-scoped handler', () => {
   it('comes from its own module when another provides the same class', async () => {
     @Injectable({ scope: Scope.REQUEST })
     class Handlers {
-      constructor(
-        @Inject('WHERE') private readonly where: string,
-        @Inject('QUEUE') readonly queue: string,
-      ) {}
-      @QueueHandler('mail', { instance: 'default' })
+      constructor(@Inject('WHERE') private readonly where: string) {}
+      @QueueHandler('mail')
       send() {
         return this.where;
       }
     }
-    @Module({
-      providers: [Handlers, { provide: 'WHERE', useValue: 'feature' }, { provide: 'QUEUE', useValue: 'q' }],
-    })
+    @Module({ providers: [Handlers, { provide: 'WHERE', useValue: 'feature' }] })
     class Feature {}
-    // Not found as a handler here: an alias. But it is the last provider of the token.
-    const { run } = await nestApp({ imports: [Feature], providers: [{ provide: Handlers, useValue: {} }] });
+    // No handler, but the last provider of the token, which is what Nest finds when it looks through all modules.
+    @Module({ providers: [{ provide: Handlers, useValue: {} }] })
+    class Other {}
+    const { run } = await nestApp({ imports: [Feature, Other] });
     expect(await run('mail')).toEqual({ returned: 'feature' });
   });
 });

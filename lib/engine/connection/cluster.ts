@@ -51,9 +51,12 @@ export class Cluster {
     return this.#targets.length > 1;
   }
 
-  /** The target in use has failed: the next connection tries the others first. */
-  advance(): void {
-    this.#current = (this.#current + 1) % this.#targets.length;
+  /**
+   * A target has failed: the next connection tries the others first. Of many that find out about the same failure only one
+   * has an effect, so that they do not go round in a circle.
+   */
+  advance(failed: ConnectionTarget = this.target): void {
+    if (failed === this.target) this.#current = (this.#current + 1) % this.#targets.length;
   }
 
   /**
@@ -63,21 +66,28 @@ export class Cluster {
    */
   async connect({ extra = {}, signal }: ConnectOptions): Promise<Connected> {
     let failure: unknown;
+    let failed = this.target;
     for (let attempt = 0; attempt < this.#targets.length && !signal.aborted; attempt += 1) {
+      failed = this.target;
       try {
         return await this.#greet(extra, signal);
       } catch (error) {
         failure = error;
-        this.advance();
+        this.advance(failed);
       }
     }
-    throw new DatabaseUnreachableError(this.target.label, reasonOf(failure), { cause: failure });
+    throw new DatabaseUnreachableError(failed.label, reasonOf(failure), { cause: failure });
   }
 
   /** The configurations of all targets, the one in use first. */
   get configs(): readonly pg.ClientConfig[] {
     const ordered = [...this.#targets.slice(this.#current), ...this.#targets.slice(0, this.#current)];
-    return ordered.map((target) => ({ application_name: 'taskmaster', keepAlive: true, ...target.config, connectionTimeoutMillis: this.connectTimeoutMs }));
+    return ordered.map((target) => ({
+      application_name: 'taskmaster',
+      keepAlive: true,
+      ...target.config,
+      connectionTimeoutMillis: this.connectTimeoutMs,
+    }));
   }
 
   /** Settings of every connection we make, above those of the user. */

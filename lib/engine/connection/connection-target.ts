@@ -18,14 +18,19 @@ export function targetsOf(connection: string | MultiHostConfig): readonly Connec
 }
 
 /** `scheme://user:password@` | `h1:5432,h2:5433` | `/database?options`: Node's URL knows one host, so split before. */
-const URL_PARTS = /^([a-z]+:\/\/(?:[^@/?]*@)?)([^/?]*)(.*)$/is;
+const URL_PARTS = /^([a-z]+:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/is;
+/** An `@` further on means that the password holds a `/`, `?` or `#`: where it ends is anybody's guess, so nothing is shown. */
+const UNREADABLE = 'the host of its URL, whose user or password is not percent-encoded';
 
 function urlTargets(url: string, rest: pg.ClientConfig): readonly ConnectionTarget[] {
   const [, prefix = '', authority = '', suffix = ''] = URL_PARTS.exec(url) ?? [];
-  if (!authority.includes(',')) return [{ config: { ...rest, connectionString: url }, label: `${authority || 'localhost'}${databaseOf(suffix)}` }];
+  const labelOf = (host: string) =>
+    suffix.includes('@') ? UNREADABLE : `${host || 'localhost'}${databaseOf(suffix)}`;
+  if (!authority.includes(','))
+    return [{ config: { ...rest, connectionString: url }, label: labelOf(authority) }];
   return authority.split(',').map((host) => ({
     config: { ...rest, connectionString: `${prefix}${host}${suffix}` },
-    label: `${host}${databaseOf(suffix)}`,
+    label: labelOf(host),
   }));
 }
 
@@ -34,6 +39,10 @@ function databaseOf(suffix: string): string {
 }
 
 function targetOf(config: pg.ClientConfig): ConnectionTarget {
-  const { host = process.env.PGHOST ?? 'localhost', port = process.env.PGPORT ?? 5432, database = process.env.PGDATABASE ?? '' } = config;
+  const {
+    host = process.env.PGHOST ?? 'localhost',
+    port = process.env.PGPORT ?? 5432,
+    database = process.env.PGDATABASE ?? '',
+  } = config;
   return { config, label: `${host}:${port}/${database}` };
 }

@@ -43,8 +43,13 @@ export class Database {
     this.tables = tablesOf(options.schema);
     this.#borrowed = isBorrowed(connection);
     this.#cluster = new Cluster(initialTargets(connection), connectTimeoutMs);
-    this.#listenCluster = listen.connection === undefined ? this.#cluster : new Cluster(targetsOf(listen.connection), connectTimeoutMs);
-    this.pool = isBorrowed(connection) ? connection.pool : createPool(this.#cluster, poolConfigOf(connection));
+    this.#listenCluster =
+      listen.connection === undefined
+        ? this.#cluster
+        : new Cluster(targetsOf(listen.connection), connectTimeoutMs);
+    this.pool = isBorrowed(connection)
+      ? connection.pool
+      : createPool(this.#cluster, poolConfigOf(connection));
     this.#embedded = isEmbedded(connection)
       ? new EmbeddedPostgres(connection.embedded === true ? {} : connection.embedded, {
           onNotice: (message) => events.emit({ type: 'engineWarning', message }),
@@ -120,7 +125,8 @@ export class Database {
       try {
         return await this.#cluster.connect({ signal: this.#closing.signal });
       } catch (error) {
-        if (isHopeless(error) || performance.now() + RETRY_MS >= deadline || this.#closing.signal.aborted) throw error;
+        if (isHopeless(error) || performance.now() + RETRY_MS >= deadline || this.#closing.signal.aborted)
+          throw error;
         await pause(RETRY_MS, this.#closing.signal);
       }
     }
@@ -155,7 +161,9 @@ function isBorrowed(connection: ConnectionOption): connection is { readonly pool
   return typeof connection === 'object' && 'pool' in connection;
 }
 
-function isEmbedded(connection: ConnectionOption): connection is Extract<ConnectionOption, { embedded: unknown }> {
+function isEmbedded(
+  connection: ConnectionOption,
+): connection is Extract<ConnectionOption, { embedded: unknown }> {
   return typeof connection === 'object' && 'embedded' in connection;
 }
 

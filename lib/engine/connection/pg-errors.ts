@@ -1,4 +1,10 @@
-import { ClosedError, DatabaseError, PermissionDeniedError, StorageFullError, TaskmasterError } from '../errors.js';
+import {
+  ClosedError,
+  DatabaseError,
+  PermissionDeniedError,
+  StorageFullError,
+  TaskmasterError,
+} from '../errors.js';
 import type { EventHub } from '../events.js';
 
 /** The five characters PostgreSQL sends with an error, or `undefined` when the error did not come from the server. */
@@ -14,7 +20,9 @@ export function sqlStateOf(error: unknown): string | undefined {
 export function isConnectionFailure(error: unknown): boolean {
   if (error instanceof TaskmasterError) return error.code === 'TM_DATABASE_UNREACHABLE';
   const state = sqlStateOf(error);
-  return state === undefined || state.startsWith('08') || ['57P01', '57P02', '57P03', '57P05'].includes(state);
+  return (
+    state === undefined || state.startsWith('08') || ['57P01', '57P02', '57P03', '57P05'].includes(state)
+  );
 }
 
 /** The server answers, but it cannot write: a standby, or a primary that has become one. */
@@ -41,7 +49,8 @@ export function databaseErrorOf(operation: string, error: unknown): TaskmasterEr
 
 /** Reports what a background part met and goes on from. A lost connection is the session's to report, once for all. */
 export function reportFailure(events: EventHub, operation: string, error: unknown): void {
-  if (!isConnectionFailure(error) && !(error instanceof ClosedError)) events.emit({ type: 'engineError', operation, error });
+  if (!isConnectionFailure(error) && !(error instanceof ClosedError))
+    events.emit({ type: 'engineError', operation, error });
 }
 
 /** The message of a failure to connect or to run, without anything secret. */

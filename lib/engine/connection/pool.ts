@@ -6,18 +6,23 @@ const POOL_SIZE = 10;
 
 /**
  * Our own pool over a cluster: each new client connects to the server in use at that time, and with several hosts
- * one that turns out to be a standby is refused.
+ * one that turns out to be a standby is refused. When a client cannot connect, the next one tries another server.
  */
 export function createPool(cluster: Cluster, config: pg.PoolConfig): pg.Pool {
   class ClusterClient extends pg.Client {
     constructor() {
       super(cluster.clientConfig());
+      const { target } = cluster;
+      const onEnd = () => cluster.advance(target);
+      this.once('end', onEnd);
+      this.once('connect', () => this.off('end', onEnd));
     }
   }
   const pool = new pg.Pool({
     ...config,
     max: config.max ?? POOL_SIZE,
-    connectionTimeoutMillis: config.connectionTimeoutMillis ?? (cluster.clientConfig().connectionTimeoutMillis as number),
+    connectionTimeoutMillis:
+      config.connectionTimeoutMillis ?? (cluster.clientConfig().connectionTimeoutMillis as number),
     Client: ClusterClient,
     ...(cluster.multiHost ? { verify: refuseStandby(cluster) } : {}),
   } as pg.PoolConfig);

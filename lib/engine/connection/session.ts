@@ -106,7 +106,10 @@ export class Session {
     await this.#delay.wait();
     if (signal.aborted) throw new ClosedError('query');
     try {
-      const connected = await this.options.cluster.connect({ extra: { pipeline: this.options.pipeline === true }, signal });
+      const connected = await this.options.cluster.connect({
+        extra: { pipeline: this.options.pipeline === true },
+        signal,
+      });
       if (connected.direct) await connected.client.query(PIN_PLANS);
       this.#adopt(connected);
       return connected;
@@ -134,7 +137,8 @@ export class Session {
   }
 
   #announceLost(reason: unknown): void {
-    if (!this.#lost && !this.#closing.signal.aborted) this.options.events.emit({ type: 'databaseLost', reason: reasonOf(reason) });
+    if (!this.#lost && !this.#closing.signal.aborted)
+      this.options.events.emit({ type: 'databaseLost', reason: reasonOf(reason) });
     this.#lost = true;
   }
 

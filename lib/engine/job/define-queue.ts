@@ -1,7 +1,12 @@
 import type { StandardSchema } from '../codec/standard-schema.js';
 import { dtoSchema } from '../codec/dto-schema.js';
 import { checkDefineOptions } from '../option-checks.js';
-import type { DtoOptions, QueueDefinition, QueueDefinitionOptions, QueueOptions } from './queue-definition.js';
+import type {
+  DtoOptions,
+  QueueDefinition,
+  QueueDefinitionOptions,
+  QueueOptions,
+} from './queue-definition.js';
 import { assertQueueName } from './queue-name.js';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a schema of whatever types; `unknown` would not accept narrower inputs
@@ -22,12 +27,18 @@ export function defineQueue<Schema extends AnySchema>(
   name: string,
   options: QueueOptions & { readonly schema: Schema },
 ): QueueDefinition<SchemaTypes<Schema>['output'], unknown, SchemaTypes<Schema>['input']>;
-export function defineQueue<Payload extends object>(name: string, options: DtoOptions<Payload>): QueueDefinition<Payload>;
+export function defineQueue<Payload extends object>(
+  name: string,
+  options: DtoOptions<Payload>,
+): QueueDefinition<Payload>;
 export function defineQueue<Payload = unknown, Result = unknown>(
   name: string,
   options?: QueueDefinitionOptions<Payload>,
 ): QueueDefinition<Payload, Result>;
-export function defineQueue(name: string, options: QueueDefinitionOptions | DtoOptions = {}): QueueDefinition {
+export function defineQueue(
+  name: string,
+  options: QueueDefinitionOptions | DtoOptions = {},
+): QueueDefinition {
   assertQueueName(name);
   const subject = `defineQueue(${JSON.stringify(name)})`;
   checkDefineOptions(subject, options);

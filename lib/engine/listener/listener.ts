@@ -126,7 +126,9 @@ export class Listener implements Service {
   async #serve(): Promise<void> {
     const { client, direct } = await this.options.cluster.connect({ signal: this.#stopped.signal });
     this.#client = client;
-    const ended = new Promise<never>((_, reject) => client.once('end', () => reject(new Error('the connection ended'))));
+    const ended = new Promise<never>((_, reject) =>
+      client.once('end', () => reject(new Error('the connection ended'))),
+    );
     ended.catch(() => {}); // may end before anybody waits
     try {
       if (this.#stopped.signal.aborted) return;
@@ -135,7 +137,10 @@ export class Listener implements Service {
       await this.#prove(ended, direct);
       this.#restored();
       for (;;) {
-        await Promise.race([pause(this.options.proofIntervalMs ?? PROOF_INTERVAL_MS, this.#stopped.signal), ended]);
+        await Promise.race([
+          pause(this.options.proofIntervalMs ?? PROOF_INTERVAL_MS, this.#stopped.signal),
+          ended,
+        ]);
         if (this.#stopped.signal.aborted) return;
         await this.#prove(ended, direct);
       }
@@ -147,10 +152,15 @@ export class Listener implements Service {
 
   async #prove(ended: Promise<never>, direct: boolean): Promise<void> {
     const nonce = randomBytes(8).toString('hex');
-    const arrived = new Promise<boolean>((resolve) => (this.#proof = { nonce, arrived: () => resolve(true) }));
+    const arrived = new Promise<boolean>(
+      (resolve) => (this.#proof = { nonce, arrived: () => resolve(true) }),
+    );
     await this.options.notify(this.#proofChannel, nonce);
     const timeout = new AbortController();
-    const late = pause(this.options.proofTimeoutMs ?? PROOF_TIMEOUT_MS, AbortSignal.any([timeout.signal, this.#stopped.signal])).then(() => false);
+    const late = pause(
+      this.options.proofTimeoutMs ?? PROOF_TIMEOUT_MS,
+      AbortSignal.any([timeout.signal, this.#stopped.signal]),
+    ).then(() => false);
     const heard = await Promise.race([arrived, late, ended]).finally(() => timeout.abort());
     if (heard || this.#stopped.signal.aborted) return;
     if (this.#wasHealthy && direct) throw new Error('a notification did not arrive in time');
@@ -188,6 +198,8 @@ export class Listener implements Service {
 
 class DeafError extends Error {
   constructor() {
-    super('notifications from other connections do not arrive: a pooler in transaction mode? Give "listen.connection" a direct connection');
+    super(
+      'notifications from other connections do not arrive: a pooler in transaction mode? Give "listen.connection" a direct connection',
+    );
   }
 }

@@ -73,11 +73,18 @@ export class Rescuer implements Service {
     const { session, lease, onReady } = this.options;
     const rows = await session.run(rescueJobs, { limit: LIMIT, maxCrashes: lease.maxCrashes });
     for (const row of rows) this.#report(row);
-    for (const queue of new Set(rows.filter((row) => !row.failed).map((row) => row.queue_name))) onReady(queue);
+    for (const queue of new Set(rows.filter((row) => !row.failed).map((row) => row.queue_name)))
+      onReady(queue);
   }
 
   #report(row: RescuedRow): void {
-    this.options.events.emit({ type: 'rescued', queue: row.queue_name, jobId: row.id, runCount: row.run_count, failed: row.failed });
+    this.options.events.emit({
+      type: 'rescued',
+      queue: row.queue_name,
+      jobId: row.id,
+      runCount: row.run_count,
+      failed: row.failed,
+    });
   }
 
   #failed(error: unknown): void {
@@ -88,7 +95,8 @@ export class Rescuer implements Service {
   #recovered(): void {
     const failedSince = this.#failedSince;
     this.#failedSince = undefined;
-    if (failedSince !== undefined && performance.now() - failedSince > this.options.lease.ttlMs / 2) this.grace();
+    if (failedSince !== undefined && performance.now() - failedSince > this.options.lease.ttlMs / 2)
+      this.grace();
   }
 
   #watchNotifyQueue(usage: number): void {

@@ -9,8 +9,11 @@ export const LONGEST_BATCH = 4_000_000;
  * The jobs of one call in pieces that each fit one statement. A piece is encoded when it is asked for, so that no more than one is held
  * at a time, and every payload is read once.
  */
-export async function* encodedChunks(count: number, encode: (index: number) => Promise<EncodedJob>): AsyncGenerator<EncodedJob[], void> {
-  for (let index = 0; index < count; ) {
+export async function* encodedChunks(
+  count: number,
+  encode: (index: number) => Promise<EncodedJob>,
+): AsyncGenerator<EncodedJob[], void> {
+  for (let index = 0; index < count;) {
     const chunk: EncodedJob[] = [];
     let length = 0;
     for (; index < count && chunk.length < LARGEST_BATCH && length < LONGEST_BATCH; index += 1) {

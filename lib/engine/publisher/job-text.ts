@@ -20,12 +20,21 @@ export interface EncodedJob {
  *
  * @throws InvalidQueueNameError, InvalidOptionsError, InvalidPayloadError, PayloadTooLargeError
  */
-export function encodeJob(queue: AnyQueue, payload: unknown, options: JobOptions, maxBytes: number): EncodedJob {
+export function encodeJob(
+  queue: AnyQueue,
+  payload: unknown,
+  options: JobOptions,
+  maxBytes: number,
+): EncodedJob {
   const name = queueNameOf(queue);
   checkJobOptions(name, options);
   const limits = { maxBytes, instances: schemaOf(queue) !== undefined };
   const text = `{"q":${JSON.stringify(name)},"p":${encodeJson(payload, limits)}${optionsText(options)}}`;
-  return { queue: name, text, delayMs: options.runAt === undefined ? options.delayMs : options.runAt.getTime() - Date.now() };
+  return {
+    queue: name,
+    text,
+    delayMs: options.runAt === undefined ? options.delayMs : options.runAt.getTime() - Date.now(),
+  };
 }
 
 /**

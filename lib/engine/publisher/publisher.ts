@@ -1,13 +1,22 @@
 import type pg from 'pg';
+import { destroy } from '../connection/cluster.js';
 import type { SqlExecutor, Transaction } from '../connection/executor.js';
 import { databaseErrorOf, isConnectionFailure, reasonOf } from '../connection/pg-errors.js';
 import { checkOut } from '../connection/pool.js';
 import { inTransaction, type TransactionScope } from '../connection/transaction.js';
-import { ClosedError, DatabaseUnreachableError, EnqueueOutcomeUnknownError, InvalidOptionsError, NotOpenError, TaskmasterError } from '../errors.js';
+import {
+  ClosedError,
+  DatabaseUnreachableError,
+  EnqueueOutcomeUnknownError,
+  InvalidOptionsError,
+  NotOpenError,
+  TaskmasterError,
+} from '../errors.js';
 import type { EventHub } from '../events.js';
 import { checkNewJobOptions } from '../option-checks.js';
 import type { AnyQueue } from '../job/queue.js';
 import { queueNameOf } from '../job/queue-name.js';
+import { pause } from '../lifecycle/pause.js';
 import { enqueueJobs, type EnqueuedRow } from '../sql/enqueue-jobs.js';
 import type { Tables } from '../sql/tables.js';
 import { encodedChunks } from './encoded-chunks.js';
@@ -30,6 +39,9 @@ export interface PublisherOptions {
   readonly onCommitted: (queue: string, delayMs: number | undefined) => void;
 }
 
+/** What statements that are under way at the end are given to come back, in milliseconds. */
+const CLOSE_MS = 2_000;
+
 const NO_OPTIONS: EnqueueOptions = Object.freeze({});
 
 /** Puts jobs in. Usable between `open` and `close` of its engine, by any number of callers at once. */
@@ -37,7 +49,11 @@ export class Publisher {
   readonly #batcher: EnqueueBatcher;
   /** The pool, with errors of ours. */
   readonly #pool = { connect: () => this.#connect() };
+  readonly #calls = new Set<Promise<unknown>>();
+  /** Clients with a statement of ours under way. */
+  readonly #sending = new Set<pg.PoolClient>();
   #state: 'new' | 'open' | 'closed' = 'new';
+  #abandoned = false;
 
   constructor(private readonly options: PublisherOptions) {
     this.#batcher = new EnqueueBatcher((jobs) => this.#store(jobs));
@@ -51,7 +67,11 @@ export class Publisher {
    * @throws DatabaseUnreachableError when nothing was stored; EnqueueOutcomeUnknownError when that is unknown
    * @throws ClosedError after the engine was closed
    */
-  async enqueue(queue: AnyQueue, payload?: unknown, options: EnqueueOptions = NO_OPTIONS): Promise<EnqueuedJob> {
+  async enqueue(
+    queue: AnyQueue,
+    payload?: unknown,
+    options: EnqueueOptions = NO_OPTIONS,
+  ): Promise<EnqueuedJob> {
     this.#assertOpen();
     await checkPayload(queue, payload);
     const job = encodeJob(queue, payload, options, this.options.maxPayloadBytes);
@@ -64,17 +84,34 @@ export class Publisher {
    * Stores many jobs, all or none, and answers with their ids in input order. Any number: they go in chunks, each in one round
    * trip, so memory stays bounded by the input.
    */
-  enqueueMany(queue: AnyQueue, payloads: readonly unknown[], options?: EnqueueOptions): Promise<EnqueuedJob[]>;
+  enqueueMany(
+    queue: AnyQueue,
+    payloads: readonly unknown[],
+    options?: EnqueueOptions,
+  ): Promise<EnqueuedJob[]>;
   enqueueMany(jobs: readonly NewJob[], options?: Pick<EnqueueOptions, 'tx'>): Promise<EnqueuedJob[]>;
-  async enqueueMany(first: AnyQueue | readonly NewJob[], second?: readonly unknown[] | Pick<EnqueueOptions, 'tx'>, third?: EnqueueOptions): Promise<EnqueuedJob[]> {
+  async enqueueMany(
+    first: AnyQueue | readonly NewJob[],
+    second?: readonly unknown[] | Pick<EnqueueOptions, 'tx'>,
+    third?: EnqueueOptions,
+  ): Promise<EnqueuedJob[]> {
     this.#assertOpen();
     if (isJobList(first)) {
       const { tx } = (second ?? NO_OPTIONS) as Pick<EnqueueOptions, 'tx'>;
-      return this.#storeMany(first.length, (index) => this.#encodeMixed(first[index] as NewJob), tx);
+      return this.#waitedFor(
+        this.#storeMany(first.length, (index) => this.#encodeMixed(first[index] as NewJob), tx),
+      );
     }
-    if (!Array.isArray(second)) throw new InvalidOptionsError('enqueueMany', ['the payloads must be an array']);
+    if (!Array.isArray(second))
+      throw new InvalidOptionsError('enqueueMany', ['the payloads must be an array']);
     const options = third ?? NO_OPTIONS;
-    return this.#storeMany(second.length, (index) => this.#encode(first, (second as unknown[])[index], options), options.tx);
+    return this.#waitedFor(
+      this.#storeMany(
+        second.length,
+        (index) => this.#encode(first, (second as unknown[])[index], options),
+        options.tx,
+      ),
+    );
   }
 
   /** Runs `work` in a transaction of the pool; every `enqueue` inside joins it. Commits on return, rolls back on throw. */
@@ -88,10 +125,26 @@ export class Publisher {
     if (this.#state === 'new') this.#state = 'open';
   }
 
-  /** From now on they are not; resolves when those accepted are stored or have failed. */
+  /**
+   * From now on they are not; resolves when those accepted are stored or have failed. A statement that does not come back, such
+   * as one that waits for a lock, is cut off after a while: whether its jobs are stored is unknown then.
+   */
   async close(): Promise<void> {
     this.#state = 'closed';
-    await this.#batcher.flushed();
+    const over = new AbortController();
+    await Promise.race([
+      Promise.allSettled([this.#batcher.flushed(), ...this.#calls]),
+      pause(CLOSE_MS, over.signal),
+    ]);
+    over.abort();
+    this.#abandoned = true;
+    for (const client of this.#sending) destroy(client);
+  }
+
+  /** A call that {@link close} waits for. */
+  async #waitedFor<T>(call: Promise<T>): Promise<T> {
+    this.#calls.add(call);
+    return call.finally(() => this.#calls.delete(call));
   }
 
   #assertOpen(): void {
@@ -110,7 +163,11 @@ export class Publisher {
     return this.#encode(queue, payload, options);
   }
 
-  async #storeMany(count: number, encode: (index: number) => Promise<EncodedJob>, given: Transaction | undefined): Promise<EnqueuedJob[]> {
+  async #storeMany(
+    count: number,
+    encode: (index: number) => Promise<EncodedJob>,
+    given: Transaction | undefined,
+  ): Promise<EnqueuedJob[]> {
     const tx = given ?? this.options.scope.current;
     const chunks = encodedChunks(count, encode);
     if (tx !== undefined) return this.#announced(await this.#insertAll(tx, chunks));
@@ -124,6 +181,7 @@ export class Publisher {
   async #store(jobs: readonly EncodedJob[]): Promise<readonly string[]> {
     const { client, release } = await checkOut(this.#pool);
     let broken: Error | undefined;
+    this.#sending.add(client);
     try {
       const { rows } = await client.query<EnqueuedRow>(this.#query(jobs));
       this.#committed(jobs);
@@ -132,26 +190,40 @@ export class Publisher {
       if (isConnectionFailure(error)) broken = error as Error;
       throw outcomeOf(error, jobs);
     } finally {
+      this.#sending.delete(client);
       release(broken);
     }
   }
 
   /** Stores more jobs than one statement takes, in one transaction. What fails before its COMMIT has stored nothing for certain. */
-  async #storeAll(first: readonly EncodedJob[], others: AsyncIterable<readonly EncodedJob[]>): Promise<readonly StoredJob[]> {
+  async #storeAll(
+    first: readonly EncodedJob[],
+    others: AsyncIterable<readonly EncodedJob[]>,
+  ): Promise<readonly StoredJob[]> {
     let inserted: readonly StoredJob[] | undefined;
+    let sending: pg.PoolClient | undefined;
     const work = async (client: pg.PoolClient) => {
+      this.#sending.add((sending = client));
       const stored = storedJobs(first, await this.#insert(client, first));
       inserted = await this.#insertAll(client, others, stored);
       return inserted;
     };
-    const stored = await inTransaction(this.#pool, work).catch((error: unknown) => {
+    try {
+      const stored = await inTransaction(this.#pool, work);
+      this.#committed(stored);
+      return stored;
+    } catch (error) {
       throw inserted === undefined ? error : outcomeOf(error, inserted);
-    });
-    this.#committed(stored);
-    return stored;
+    } finally {
+      if (sending !== undefined) this.#sending.delete(sending);
+    }
   }
 
-  async #insertAll(tx: Transaction, chunks: AsyncIterable<readonly EncodedJob[]>, stored: StoredJob[] = []): Promise<StoredJob[]> {
+  async #insertAll(
+    tx: Transaction,
+    chunks: AsyncIterable<readonly EncodedJob[]>,
+    stored: StoredJob[] = [],
+  ): Promise<StoredJob[]> {
     for await (const chunk of chunks) stored.push(...storedJobs(chunk, await this.#insert(tx, chunk)));
     return stored;
   }
@@ -161,6 +233,7 @@ export class Publisher {
   }
 
   async #connect(): Promise<pg.PoolClient> {
+    if (this.#abandoned) throw new ClosedError('enqueue');
     try {
       return await this.options.pool.connect();
     } catch (error) {

@@ -65,7 +65,11 @@ export class Migrator {
   async verify(client: pg.ClientBase): Promise<void> {
     const applied = await this.#applied(client);
     if (this.#missing(applied).length > 0) {
-      throw new SchemaBehindError(this.schema, Math.max(0, ...applied.map((migration) => migration.version)), this.target);
+      throw new SchemaBehindError(
+        this.schema,
+        Math.max(0, ...applied.map((migration) => migration.version)),
+        this.target,
+      );
     }
   }
 
@@ -88,13 +92,17 @@ export class Migrator {
       [this.schema],
     );
     if (rowCount === 0) return [];
-    const { rows } = await client.query<AppliedMigration>(`select version, name, breaking from ${this.#tables.migrations} order by version`);
+    const { rows } = await client.query<AppliedMigration>(
+      `select version, name, breaking from ${this.#tables.migrations} order by version`,
+    );
     return rows;
   }
 
   /** `create schema if not exists` asks for the privilege even when the schema exists, so look first. */
   async #prepareSchema(client: pg.ClientBase): Promise<void> {
-    const { rowCount } = await client.query('select from pg_catalog.pg_namespace where nspname = $1', [this.schema]);
+    const { rowCount } = await client.query('select from pg_catalog.pg_namespace where nspname = $1', [
+      this.schema,
+    ]);
     if (rowCount === 0) await client.query(`create schema ${this.#tables.schema}`);
     await client.query(`
       create table if not exists ${this.#tables.migrations} (
@@ -107,14 +115,15 @@ export class Migrator {
 
   async #apply(client: pg.ClientBase, migration: Migration): Promise<void> {
     await client.query(this.#render(migration.sql));
-    await client.query(`insert into ${this.#tables.migrations} (version, name, breaking) values ($1, $2, $3)`, [
-      migration.version,
-      migration.name,
-      migration.breaking,
-    ]);
+    await client.query(
+      `insert into ${this.#tables.migrations} (version, name, breaking) values ($1, $2, $3)`,
+      [migration.version, migration.name, migration.breaking],
+    );
   }
 
   #render(sql: string): string {
-    return sql.replaceAll('{{schema}}', () => this.#tables.schema).replaceAll('{{channel}}', () => this.#tables.channel);
+    return sql
+      .replaceAll('{{schema}}', () => this.#tables.schema)
+      .replaceAll('{{channel}}', () => this.#tables.channel);
   }
 }

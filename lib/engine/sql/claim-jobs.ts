@@ -44,7 +44,10 @@ const CLAIM_TUPLE = `json_build_array(picked.id::text, picked.seq::text, picked.
  * `skip locked` on the lane: one claimer works, the others come back. Its head is read from the locked, latest version,
  * so a claim with an older snapshot never takes what another has taken; what it cannot see yet is left to the sweep.
  */
-function claimParts({ jobs, lanes, leases, queues }: Tables, [workerId, names, limits]: readonly string[]): string {
+function claimParts(
+  { jobs, lanes, leases, queues }: Tables,
+  [workerId, names, limits]: readonly string[],
+): string {
   return `wanted as materialized (
       select * from unnest(${names}::text[], ${limits}::integer[]) as w(queue_name, slots)
     ), candidate as materialized (

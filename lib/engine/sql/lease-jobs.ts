@@ -19,9 +19,14 @@ export const registerWorker = statement<RegisterWorkerArgs, { readonly id: numbe
  * Says that a worker is alive. No row: it has been declared dead, its jobs belong to others.
  * The thread of `heartbeat-thread.mjs` runs the same text.
  */
-export const heartbeat = statement<{ readonly workerId: number; readonly ttlMs: number }, { readonly now_ms: number; readonly workers: number }>({
+export const heartbeat = statement<
+  { readonly workerId: number; readonly ttlMs: number },
+  { readonly now_ms: number; readonly workers: number }
+>({
   name: 'heartbeat',
-  text: ({ workers }) => `update ${workers} set heartbeat_at = now(), expires_at = now() + $2::double precision * interval '1 millisecond'
+  text: ({
+    workers,
+  }) => `update ${workers} set heartbeat_at = now(), expires_at = now() + $2::double precision * interval '1 millisecond'
     where id = $1::integer
     returning (extract(epoch from now()) * 1000)::double precision as now_ms,
               (select count(*) from ${workers})::integer as workers, set_config('synchronous_commit', 'off', true) as relaxed`,
@@ -36,9 +41,13 @@ export const unregisterWorker = statement<{ readonly workerId: number }, never>(
 });
 
 /** What the database thinks this worker runs; `settled` leases are old enough for the claim's reply to have arrived. */
-export const listLeases = statement<{ readonly workerId: number }, { readonly id: string; readonly settled: boolean }>({
+export const listLeases = statement<
+  { readonly workerId: number },
+  { readonly id: string; readonly settled: boolean }
+>({
   name: 'list_leases',
-  text: ({ leases }) => `select id, claimed_at < now() - interval '2 seconds' as settled from ${leases} where worker_id = $1::integer`,
+  text: ({ leases }) =>
+    `select id, claimed_at < now() - interval '2 seconds' as settled from ${leases} where worker_id = $1::integer`,
   values: (args) => [args.workerId],
 });
 
@@ -50,7 +59,10 @@ export interface ReleaseLeasesArgs {
  * Gives back whole leases whose jobs never started here, such as those of a claim whose reply was lost.
  * New tokens, no attempt counted.
  */
-export const releaseLeases = statement<ReleaseLeasesArgs, { readonly id: string; readonly queue_name: string }>({
+export const releaseLeases = statement<
+  ReleaseLeasesArgs,
+  { readonly id: string; readonly queue_name: string }
+>({
   name: 'release_leases',
   text: ({ jobs, jobsSeq, leases, schema }) => `with given as (
       delete from ${leases} where id = any ($1::bigint[]) returning queue_name, priority, seqs

@@ -13,12 +13,14 @@ const BELL_LOCK = 1413830740;
 /** Asks for the bell of these queues; '' for newly scheduled jobs. Held by the session until it ends or {@link disarmBells}. */
 export const armBells = statement<{ readonly queues: readonly string[] }, never>({
   name: 'arm_bells',
-  text: () => `select pg_advisory_lock_shared(${BELL_LOCK}, hashtext(queue)) from unnest($1::text[]) as queue`,
+  text: () =>
+    `select pg_advisory_lock_shared(${BELL_LOCK}, hashtext(queue)) from unnest($1::text[]) as queue`,
   values: (args) => [args.queues],
 });
 
 export const disarmBells = statement<{ readonly queues: readonly string[] }, never>({
   name: 'disarm_bells',
-  text: () => `select pg_advisory_unlock_shared(${BELL_LOCK}, hashtext(queue)) from unnest($1::text[]) as queue`,
+  text: () =>
+    `select pg_advisory_unlock_shared(${BELL_LOCK}, hashtext(queue)) from unnest($1::text[]) as queue`,
   values: (args) => [args.queues],
 });

@@ -72,7 +72,8 @@ export class Attempt implements JobContext {
   run(): Promise<void> {
     return new Promise((resolve) => {
       this.#resolve = resolve;
-      if (this.claimed.runCount >= this.maxAttempts) return this.#end({ kind: 'fail', cause: 'exhausted', error: EXHAUSTED, counted: false });
+      if (this.claimed.runCount >= this.maxAttempts)
+        return this.#end({ kind: 'fail', cause: 'exhausted', error: EXHAUSTED, counted: false });
       this.#startTimer();
       return void this.#execute().then((outcome) => this.#conclude(outcome));
     });
@@ -138,7 +139,8 @@ export class Attempt implements JobContext {
 
   #startTimer(): void {
     const timeoutMs = this.#ownTimeoutMs() ?? this.context.handler.options.timeoutMs;
-    if (timeoutMs !== Infinity) this.#timer = setTimeout(() => this.#timedOut(timeoutMs), Math.min(timeoutMs, MAX_TIMER_MS));
+    if (timeoutMs !== Infinity)
+      this.#timer = setTimeout(() => this.#timedOut(timeoutMs), Math.min(timeoutMs, MAX_TIMER_MS));
   }
 
   /** Plain SQL can store anything as the timeout of a job. */
@@ -180,16 +182,24 @@ export class Attempt implements JobContext {
     const interrupted = this.#abortReason !== undefined && !(this.#abortReason instanceof JobTimeoutError);
     if (interrupted && outcome.kind === 'error') return { kind: 'release' };
     const attempt = { runCount: this.claimed.runCount + 1, maxAttempts: this.maxAttempts };
-    const backoff = (this.claimed.meta.backoff as Backoff | undefined) ?? this.context.handler.options.backoff;
+    const backoff =
+      (this.claimed.meta.backoff as Backoff | undefined) ?? this.context.handler.options.backoff;
     const onBroken = (problem: unknown) => this.context.onBrokenBackoff(this.claimed, problem);
-    return settlementOf(outcome, attempt, (count, error) => delayOf(backoff, count, error, Math.random, onBroken));
+    return settlementOf(outcome, attempt, (count, error) =>
+      delayOf(backoff, count, error, Math.random, onBroken),
+    );
   }
 
   #end(settlement: Settlement, stored = false): void {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#timer);
-    this.context.onEnded({ claimed: this.claimed, settlement, runMs: performance.now() - this.#startedAt, stored });
+    this.context.onEnded({
+      claimed: this.claimed,
+      settlement,
+      runMs: performance.now() - this.#startedAt,
+      stored,
+    });
     this.#resolve?.();
   }
 }

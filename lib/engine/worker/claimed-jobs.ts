@@ -18,7 +18,9 @@ export function claimedJobsOf(row: LeaseRow, alone = false): ClaimedJob[] {
   if (leaseId === null || queue === null || jobs === null) return [];
   const suspect = mayPollute(jobs);
   const priority = row.priority ?? 0;
-  return (JSON.parse(jobs) as ClaimTuple[]).map((tuple) => claimedJobOf(tuple, { leaseId, queue, priority, suspect, alone }));
+  return (JSON.parse(jobs) as ClaimTuple[]).map((tuple) =>
+    claimedJobOf(tuple, { leaseId, queue, priority, suspect, alone }),
+  );
 }
 
 function claimedJobOf(

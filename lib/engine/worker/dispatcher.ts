@@ -144,12 +144,17 @@ export class Dispatcher implements Service {
   }
 
   #mayClaim(): boolean {
-    return this.#claiming && this.parts.keeper.valid && !this.parts.isolation.holdsBack(this.parts.claimer.idle);
+    return (
+      this.#claiming && this.parts.keeper.valid && !this.parts.isolation.holdsBack(this.parts.claimer.idle)
+    );
   }
 
   /** Both statements go out together, and the next step waits for both. */
   async #hand(hasAcks: boolean, hasOthers: boolean, demand: Demand | undefined): Promise<boolean> {
-    const [others, exchange] = await Promise.allSettled([hasOthers ? this.#reschedule() : undefined, this.#exchange(hasAcks, demand)]);
+    const [others, exchange] = await Promise.allSettled([
+      hasOthers ? this.#reschedule() : undefined,
+      this.#exchange(hasAcks, demand),
+    ]);
     if (exchange.status === 'rejected') throw exchange.reason;
     if (others.status === 'rejected') throw others.reason;
     return hasAcks || hasOthers || !this.#contended;
@@ -287,7 +292,8 @@ export class Dispatcher implements Service {
   async #sleep(): Promise<void> {
     const { doorbell, pacer, claimer } = this.parts;
     if (this.#contended) return void (await this.#wakeup.wait(CONTENDED_MS));
-    if (this.#claiming && !doorbell.armed && !pacer.hot && (await doorbell.arm(claimer.queues))) return claimer.hintAll();
+    if (this.#claiming && !doorbell.armed && !pacer.hot && (await doorbell.arm(claimer.queues)))
+      return claimer.hintAll();
     const pollMs = pacer.untilLook(doorbell.armed);
     const called = await this.#wakeup.wait(Math.min(pollMs, this.#untilSweep()));
     return called || pacer.untilLook(doorbell.armed) > 0 ? undefined : this.#poll();

@@ -16,6 +16,8 @@ import pg from 'pg';
  */
 const { shared, configs, text, ttlMs, heartbeatMs, stallLimitMs } = /** @type {ThreadData} */ (workerData);
 const cells = new BigInt64Array(shared);
+/** A beat without an answer for this long is lost, and its connection with it: others still fit into the lease. */
+const timeoutMs = Math.min(10_000, ttlMs / 3);
 /** @type {pg.Client | undefined} */
 let client;
 let lastTick = -1n;
@@ -27,7 +29,11 @@ async function connected() {
   /** @type {unknown} */
   let failure;
   for (const config of configs) {
-    const candidate = new pg.Client(config);
+    const candidate = new pg.Client({
+      ...config,
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: timeoutMs,
+    });
     candidate.on('error', () => {});
     try {
       await candidate.connect();
@@ -37,7 +43,7 @@ async function connected() {
       return (client = candidate);
     } catch (error) {
       failure = error;
-      candidate.end().catch(() => {});
+      destroy(candidate);
     }
   }
   throw failure;
@@ -65,9 +71,20 @@ async function beat() {
     }
     parentPort?.postMessage(rows.length === 0 ? 'dead' : 'beat');
   } catch {
-    client?.end().catch(() => {}); // validity simply runs out; the next beat connects again
+    if (client !== undefined) destroy(client); // validity simply runs out; the next beat connects again
     client = undefined;
   }
+}
+
+/**
+ * At once: a server that does not answer would not answer a goodbye either.
+ * @param {pg.Client} unused
+ */
+function destroy(unused) {
+  const { connection } = /** @type {{ connection: { stream: { destroy(): void } } }} */ (
+    /** @type {unknown} */ (unused)
+  );
+  connection.stream.destroy();
 }
 
 let beating = false;

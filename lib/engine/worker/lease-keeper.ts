@@ -118,7 +118,8 @@ export class LeaseKeeper implements Service {
   /** The main thread's share: it moves the tick, beats itself when there is no thread, and looks at what became of the lease. */
   async #tick(): Promise<void> {
     Atomics.add(this.#cells, TICK, 1n);
-    if (this.#thread === undefined && this.#silentMs() >= this.options.lease.heartbeatMs * 0.9) this.#beatInBackground();
+    if (this.#thread === undefined && this.#silentMs() >= this.options.lease.heartbeatMs * 0.9)
+      this.#beatInBackground();
     await this.#judge();
   }
 
@@ -149,7 +150,10 @@ export class LeaseKeeper implements Service {
   /** Out of touch for a whole lease: others may have taken the jobs by now. */
   #fence(): void {
     this.#fenced = true;
-    this.options.events.emit({ type: 'workerLost', reason: 'the database has not confirmed a heartbeat in time' });
+    this.options.events.emit({
+      type: 'workerLost',
+      reason: 'the database has not confirmed a heartbeat in time',
+    });
     this.options.onLost();
     this.options.onOutage();
   }
@@ -171,7 +175,8 @@ export class LeaseKeeper implements Service {
     const databaseMs = Number(Atomics.load(this.#cells, DATABASE_MS));
     if (databaseMs === 0) return;
     const skewMs = databaseMs - Number(Atomics.load(this.#cells, LAST_BEAT_NS) / 1_000_000n);
-    if (this.#clockSkewMs !== undefined && Math.abs(skewMs - this.#clockSkewMs) > CLOCK_JUMP_MS) this.options.onOutage();
+    if (this.#clockSkewMs !== undefined && Math.abs(skewMs - this.#clockSkewMs) > CLOCK_JUMP_MS)
+      this.options.onOutage();
     this.#clockSkewMs = skewMs;
   }
 
@@ -192,7 +197,10 @@ export class LeaseKeeper implements Service {
       thread.on('error', (error) => this.#threadLost(error));
       this.#thread = thread;
     } catch (error) {
-      events.emit({ type: 'engineWarning', message: `heartbeats come from the main thread: ${reasonOf(error)}` });
+      events.emit({
+        type: 'engineWarning',
+        message: `heartbeats come from the main thread: ${reasonOf(error)}`,
+      });
     }
   }
 

@@ -7,7 +7,10 @@ import type { Job } from '../job/job.js';
 export type Middleware = (job: Job, next: () => Promise<unknown>) => Promise<unknown>;
 
 /** Composes middleware around `handler`; the first is outermost. */
-export function compose(middleware: readonly Middleware[], handler: (job: Job) => Promise<unknown>): (job: Job) => Promise<unknown> {
+export function compose(
+  middleware: readonly Middleware[],
+  handler: (job: Job) => Promise<unknown>,
+): (job: Job) => Promise<unknown> {
   return middleware.reduceRight<(job: Job) => Promise<unknown>>(
     (next, layer) => (job) => layer(job, () => next(job)),
     handler,

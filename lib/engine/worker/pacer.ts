@@ -49,6 +49,9 @@ export class Pacer {
 
   #intervalMs(armed: boolean): number {
     if (!armed && this.hot) return HOT_POLL_MS;
-    return Math.min(this.#waitMs, armed ? this.options.pollIntervalMs : Math.min(LONGEST_UNRUNG_MS, this.options.pollIntervalMs));
+    return Math.min(
+      this.#waitMs,
+      armed ? this.options.pollIntervalMs : Math.min(LONGEST_UNRUNG_MS, this.options.pollIntervalMs),
+    );
   }
 }

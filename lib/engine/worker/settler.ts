@@ -17,7 +17,10 @@ export interface SettlementBatch<Args> {
 }
 
 /** An error whose text the server refuses is stored as this: the settlement matters more. */
-const UNSTORABLE = JSON.stringify({ name: 'Error', message: '(an error that could not be stored)' } satisfies JobError);
+const UNSTORABLE = JSON.stringify({
+  name: 'Error',
+  message: '(an error that could not be stored)',
+} satisfies JobError);
 
 /**
  * The outcomes of ended attempts until they are stored: gathered into batches, sent by the dispatcher, kept until the
@@ -60,13 +63,23 @@ export class Settler {
   takeAcks(): SettlementBatch<AckArgs> {
     const ended = take(this.#acks, LARGEST_ACK);
     this.#sending += 1;
-    return { ended, args: { ids: ended.map((each) => each.claimed.id), seqs: ended.map((each) => each.claimed.seq), leases: this.#closedBy(ended) } };
+    return {
+      ended,
+      args: {
+        ids: ended.map((each) => each.claimed.id),
+        seqs: ended.map((each) => each.claimed.seq),
+        leases: this.#closedBy(ended),
+      },
+    };
   }
 
   takeOthers(): SettlementBatch<RescheduleArgs> {
     const ended = take(this.#others, LARGEST_RESCHEDULE);
     this.#sending += 1;
-    return { ended, args: { jobs: ended.map((each) => this.#rescheduled(each)), leases: this.#closedBy(ended) } };
+    return {
+      ended,
+      args: { jobs: ended.map((each) => this.#rescheduled(each)), leases: this.#closedBy(ended) },
+    };
   }
 
   /** The statement of a batch was answered; `ours` are the ids it matched, `undefined` all of them. */
@@ -90,14 +103,19 @@ export class Settler {
     return this.book.closedBy(ended.map((each) => each.claimed.leaseId));
   }
 
-  #confirm(ended: readonly EndedAttempt[], closed: readonly string[], ours: readonly string[] | undefined): void {
+  #confirm(
+    ended: readonly EndedAttempt[],
+    closed: readonly string[],
+    ours: readonly string[] | undefined,
+  ): void {
     this.book.settled(
       ended.map((each) => each.claimed.leaseId),
       closed,
     );
     if (!this.events.observed) return;
     const matched = ours === undefined ? undefined : new Set(ours);
-    for (const each of ended) this.#report(each, matched === undefined || matched.has(each.claimed.id) || this.#unknown.has(each));
+    for (const each of ended)
+      this.#report(each, matched === undefined || matched.has(each.claimed.id) || this.#unknown.has(each));
   }
 
   #rescheduled(ended: EndedAttempt): Rescheduled {
@@ -108,7 +126,13 @@ export class Settler {
       case 'retry':
         return { id, seq, delayMs: settlement.delayMs, counted: true, error: store(settlement.error) };
       case 'fail':
-        return { id, seq, delayMs: null, counted: settlement.counted !== false, error: settlement.counted === false ? null : store(settlement.error) };
+        return {
+          id,
+          seq,
+          delayMs: null,
+          counted: settlement.counted !== false,
+          error: settlement.counted === false ? null : store(settlement.error),
+        };
       case 'snooze':
         return { id, seq, delayMs: settlement.delayMs, counted: false, error: null };
       case 'release':
@@ -125,9 +149,21 @@ export class Settler {
       case 'complete':
         return this.events.emit({ type: 'completed', ...attempt, runMs });
       case 'retry':
-        return this.events.emit({ type: 'retried', ...attempt, runMs, delayMs: settlement.delayMs, error: settlement.error });
+        return this.events.emit({
+          type: 'retried',
+          ...attempt,
+          runMs,
+          delayMs: settlement.delayMs,
+          error: settlement.error,
+        });
       case 'fail':
-        return this.events.emit({ type: 'failed', ...attempt, runMs, cause: settlement.cause, error: settlement.error });
+        return this.events.emit({
+          type: 'failed',
+          ...attempt,
+          runMs,
+          cause: settlement.cause,
+          error: settlement.error,
+        });
       case 'snooze':
         return this.events.emit({ type: 'snoozed', ...attempt, delayMs: settlement.delayMs });
       case 'release':

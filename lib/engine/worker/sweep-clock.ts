@@ -49,6 +49,7 @@ export class SweepClock {
     this.#asked = false;
     this.#unclean = unclean > 0;
     this.#nextMs = now + Math.max(SWEEP_MS, tookMs * SHARE);
-    if (kind === 'deep') this.#nextDeepMs = now + Math.max(unclean > 0 ? DEEP_MS : DEEP_IDLE_MS, tookMs * SHARE);
+    if (kind === 'deep')
+      this.#nextDeepMs = now + Math.max(unclean > 0 ? DEEP_MS : DEEP_IDLE_MS, tookMs * SHARE);
   }
 }

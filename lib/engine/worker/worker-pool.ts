@@ -59,7 +59,10 @@ export class WorkerPool {
   /** How many jobs to claim now: for the free slots, and to refill a buffer that is down to half. */
   get wanted(): number {
     const { concurrency } = this.handler.options;
-    const ahead = Math.min(LARGEST_CLAIM, Math.floor((concurrency * BUFFER_MS) / Math.max(this.#averageRunMs, 0.001)));
+    const ahead = Math.min(
+      LARGEST_CLAIM,
+      Math.floor((concurrency * BUFFER_MS) / Math.max(this.#averageRunMs, 0.001)),
+    );
     const free = concurrency - this.running - this.buffered;
     if (free <= 0 && this.buffered > ahead / 2) return 0;
     return Math.max(0, Math.min(LARGEST_CLAIM, free + ahead));

@@ -123,7 +123,8 @@ export class Worker implements Service {
           handle: compose(this.options.resolved.middleware, async (job) => handler.handle(job.payload, job)),
           transactions: this.#transactions,
           onStuck: (claimed) => this.#stuck(claimed),
-          onBrokenBackoff: ({ queue }, error) => this.options.events.emit({ type: 'engineError', operation: 'backoff', queue, error }),
+          onBrokenBackoff: ({ queue }, error) =>
+            this.options.events.emit({ type: 'engineError', operation: 'backoff', queue, error }),
         },
         {
           onStarted: (claimed) => this.#announceStart(claimed),
@@ -159,7 +160,10 @@ export class Worker implements Service {
     this.#returnBuffers();
     await this.#idleWithin(this.options.resolved.shutdown.drainTimeoutMs, this.#forced.signal);
     if (!this.#claimer.idle) await this.#handBack();
-    await this.#within(FLUSH_MS, this.#dispatcher.flushed().then(() => this.#keeper.signOff()));
+    await this.#within(
+      FLUSH_MS,
+      this.#dispatcher.flushed().then(() => this.#keeper.signOff()),
+    );
   }
 
   /** Ends a drain that is under way, or to come, at once: everything is handed back. */
@@ -193,7 +197,8 @@ export class Worker implements Service {
   }
 
   async #handBack(): Promise<void> {
-    for (const pool of this.#claimer.pools) pool.abortAll((claimed) => new ShutdownError(claimed.queue, claimed.id));
+    for (const pool of this.#claimer.pools)
+      pool.abortAll((claimed) => new ShutdownError(claimed.queue, claimed.id));
     await this.#idleWithin(ABORT_GRACE_MS, new AbortController().signal);
     for (const pool of this.#claimer.pools) pool.releaseAll();
   }
@@ -215,14 +220,21 @@ export class Worker implements Service {
 
   #returnBuffers(): void {
     for (const pool of this.#claimer.pools) {
-      for (const claimed of pool.takeBuffered()) this.#settler.add({ claimed, settlement: { kind: 'release' }, runMs: 0, stored: false });
+      for (const claimed of pool.takeBuffered())
+        this.#settler.add({ claimed, settlement: { kind: 'release' }, runMs: 0, stored: false });
     }
   }
 
   #announceStart(claimed: ClaimedJob): void {
     if (!this.options.events.observed) return;
     const waitMs = Math.max(0, Date.now() - Date.parse(claimed.readyAt));
-    this.options.events.emit({ type: 'started', queue: claimed.queue, jobId: claimed.id, runCount: claimed.runCount + 1, waitMs });
+    this.options.events.emit({
+      type: 'started',
+      queue: claimed.queue,
+      jobId: claimed.id,
+      runCount: claimed.runCount + 1,
+      waitMs,
+    });
   }
 
   #ended(ended: EndedAttempt): void {
@@ -236,12 +248,18 @@ export class Worker implements Service {
   }
 
   #stuck(claimed: ClaimedJob): void {
-    this.options.events.emit({ type: 'stuck', queue: claimed.queue, jobId: claimed.id, runCount: claimed.runCount + 1 });
+    this.options.events.emit({
+      type: 'stuck',
+      queue: claimed.queue,
+      jobId: claimed.id,
+      runCount: claimed.runCount + 1,
+    });
   }
 
   #lost(): void {
     this.#returnBuffers();
-    for (const pool of this.#claimer.pools) pool.abortAll((claimed) => new LeaseLostError(claimed.queue, claimed.id));
+    for (const pool of this.#claimer.pools)
+      pool.abortAll((claimed) => new LeaseLostError(claimed.queue, claimed.id));
     if (this.#keeper.workerId === 0) this.#book.clear();
   }
 }

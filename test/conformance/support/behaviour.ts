@@ -88,21 +88,16 @@ export function behavesAsAnEngine(variant: Variant): void {
     });
 
     it('runs a delayed job when its time has come, by the clock of the database', async () => {
-      const { database, taskmaster, publish, jobs } = await worldOf(variant);
-      const started = new SignalPoint<Date>();
-      taskmaster.register({
-        queue: 'mail',
-        label: 'mail',
-        handle: (_payload, job) => started.signal(job.runAt),
-      });
+      const { database, taskmaster, publish } = await worldOf(variant);
+      const started = new SignalPoint<{ createdAt: Date; runAt: Date }>();
+      taskmaster.register({ queue: 'mail', label: 'mail', handle: (_payload, job) => started.signal(job) });
       await taskmaster.start();
       await publish('mail', {}, { delayMs: 100 });
-      const [planned] = await database.query<{ run_at: Date | null }>(`select run_at from ${jobs}`);
-      const [runAt] = await started.count(1);
-      const [late] = await database.query<{ late: boolean }>('select clock_timestamp() >= $1 as late', [
-        runAt,
+      const [job] = await started.count(1);
+      expect(job!.runAt.getTime() - job!.createdAt.getTime()).toBe(100);
+      expect(await database.query('select clock_timestamp() >= $1 as come', [job?.runAt])).toEqual([
+        { come: true },
       ]);
-      expect({ planned: planned?.run_at ?? runAt, late: late?.late }).toEqual({ planned: runAt, late: true });
     });
 
     it('runs jobs that wait by their priority, and by their age within one', async () => {
@@ -166,7 +161,7 @@ export function behavesAsAnEngine(variant: Variant): void {
       stop.open();
       await stopped;
       expect(taskmaster).toMatchObject({ state: 'stopped', running: 0 });
-      const states = await Promise.all(jobs.map((job) => state(job.id)));
+      const states = [await state(jobs[0]!.id), await state(jobs[1]!.id), await state(jobs[2]!.id)];
       expect(states).toEqual([undefined, undefined, { state: 'ready', run_count: 0, error: null }]);
     });
 
