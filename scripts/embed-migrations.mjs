@@ -5,17 +5,27 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 const folder = new URL('../lib/engine/schema/migrations/', import.meta.url);
 const target = new URL('../lib/engine/schema/migrations.generated.ts', import.meta.url);
 
-/** A first line `-- breaking` marks a migration that older releases cannot work with. */
+/**
+ * A first line `-- breaking` marks a migration that older releases cannot work with.
+ *
+ * @param {string} file
+ */
 function migrationOf(file) {
-  const [, version, name] = /^(\d{6})_(.+)\.sql$/.exec(file) ?? fail(`${file} is not named 000000_name.sql`);
+  const parts = /^(\d{6})_(.+)\.sql$/.exec(file) ?? fail(`${file} is not named 000000_name.sql`);
+  const [, version, name] = parts;
   const sql = readFileSync(new URL(file, folder), 'utf8');
   return { version: Number(version), name, breaking: sql.startsWith('-- breaking'), sql };
 }
 
+/**
+ * @param {string} message
+ * @returns {never}
+ */
 function fail(message) {
   throw new Error(message);
 }
 
+/** @param {ReturnType<typeof migrationOf>} migration */
 function sourceOf({ version, name, breaking, sql }) {
   const text = sql.replaceAll('\\', '\\\\').replaceAll('`', '\\`').replaceAll('${', '\\${');
   return `  {\n    version: ${version},\n    name: '${name}',\n    breaking: ${breaking},\n    sql: \`${text}\`,\n  },\n`;

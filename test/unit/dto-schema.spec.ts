@@ -25,7 +25,7 @@ describe('defineQueue({ dto })', () => {
   it('makes instances of plain payloads', async () => {
     const signup = await validatePayload(schema!, { email: 'a@example.com', address: { zip: 1 } });
     expect(signup).toBeInstanceOf(Signup);
-    expect((signup as Signup).address).toBeInstanceOf(Address);
+    expect(signup.address).toBeInstanceOf(Address);
   });
 
   it('accepts instances', async () => {

@@ -176,5 +176,5 @@ function initialTargets(connection: ConnectionOption): readonly ConnectionTarget
   if (isEmbedded(connection)) return [{ config: {}, label: 'the embedded server' }];
   if (!isBorrowed(connection)) return targetsOf(connection);
   const { options } = connection.pool;
-  return targetsOf({ ...options, password: options.password } as MultiHostConfig);
+  return targetsOf({ ...options, password: options.password });
 }

@@ -22,10 +22,10 @@ export function createPool(cluster: Cluster, config: pg.PoolConfig): pg.Pool {
     ...config,
     max: config.max ?? POOL_SIZE,
     connectionTimeoutMillis:
-      config.connectionTimeoutMillis ?? (cluster.clientConfig().connectionTimeoutMillis as number),
+      config.connectionTimeoutMillis ?? cluster.clientConfig().connectionTimeoutMillis,
     Client: ClusterClient,
     ...(cluster.multiHost ? { verify: refuseStandby(cluster) } : {}),
-  } as pg.PoolConfig);
+  });
   return guard(pool);
 }
 

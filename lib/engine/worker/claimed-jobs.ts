@@ -38,7 +38,7 @@ function claimedJobOf(
     createdAt,
     readyAt: readyAt ?? createdAt,
     group: group ?? undefined,
-    meta: (meta as JobMeta | null) ?? NO_META,
+    meta: meta ?? NO_META,
     payload,
     leaseId: lease.leaseId,
     suspect: lease.suspect,

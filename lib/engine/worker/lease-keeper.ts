@@ -51,7 +51,7 @@ export class LeaseKeeper implements Service {
   #fenced = false;
   #clockSkewMs: number | undefined;
   #renewing: Promise<void> | undefined;
-  #beating: Promise<void> | undefined;
+  #beating = false;
 
   constructor(private readonly options: LeaseKeeperOptions) {
     const { heartbeatMs } = options.lease;
@@ -125,9 +125,11 @@ export class LeaseKeeper implements Service {
 
   /** Not awaited: a database that does not answer must not keep the lease from being judged. */
   #beatInBackground(): void {
-    this.#beating ??= this.#beat()
+    if (this.#beating) return;
+    this.#beating = true;
+    void this.#beat()
       .catch((error: unknown) => this.#report('heartbeat', error))
-      .finally(() => (this.#beating = undefined));
+      .finally(() => (this.#beating = false));
   }
 
   async #beat(): Promise<void> {
