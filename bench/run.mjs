@@ -10,7 +10,7 @@ import { quantile, spread } from './statistics.mjs';
 
 const quick = process.argv.includes('--quick');
 const json = process.argv.includes('--json');
-const ROUNDS = quick ? 1 : 5;
+const ROUNDS = quick ? 1 : 3;
 const JOBS = quick ? 20_000 : 100_000;
 const SAMPLES = quick ? 50 : 300;
 

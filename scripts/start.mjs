@@ -4,7 +4,7 @@
 // and npm once more to the one it has started, as if somebody had pressed twice. It is told by the end of a channel
 // when somebody ends this script instead, or npm: signals to one process do not reach those behind it.
 import { spawn, spawnSync } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -30,7 +30,9 @@ function build(what, script, { output, sources }) {
   if (timeOf(output) > Math.max(...sources.map(timeOf))) return;
   console.log(`Building ${what} ...`);
   const { status } = npm('run', '--silent', script);
-  if (status !== 0) process.exit(status ?? 1);
+  if (status === 0) return;
+  rmSync(join(ROOT, output), { force: true }); // the compiler writes in spite of errors: not to be taken for built
+  process.exit(status ?? 1);
 }
 
 /** @param {string[]} args */

@@ -79,6 +79,10 @@ export class EngineRun implements Service {
     return this.#listener?.healthy;
   }
 
+  serves(queue: string): boolean {
+    return this.#worker.queues.includes(queue);
+  }
+
   serve(handler: Handler): Promise<void> {
     return this.#worker.serve(handler);
   }

@@ -128,7 +128,7 @@ export class Taskmaster {
   /** Opens if that has not happened, then starts to listen and to work. */
   async start(): Promise<void> {
     if (this.#closing !== undefined) throw new ClosedError('start');
-    await this.#stopping;
+    if (this.#stopping !== undefined) await this.#stopping; // not otherwise: a stop() that comes next must find this start
     if (this.options.connect !== 'lazy') return (this.#starting ??= this.#begin());
     this.#starting ??= this.#begin();
     this.#starting.catch((error: unknown) => error instanceof ClosedError || this.#report('start', error));
@@ -181,8 +181,7 @@ export class Taskmaster {
     this.#startCancelled = new AbortController();
     try {
       await this.#opened(this.#startCancelled.signal);
-      for (const handler of this.#handlers.consumed) await this.#serve(handler);
-      await this.#run?.start();
+      await this.#serveAll();
     } catch (error) {
       await this.#abandon();
       throw error;
@@ -211,6 +210,23 @@ export class Taskmaster {
     this.#run = undefined;
     this.#starting = undefined;
     this.#state = 'idle';
+  }
+
+  /** Also the handlers that are registered meanwhile. */
+  async #serveAll(): Promise<void> {
+    let started: EngineRun | undefined;
+    for (
+      let handler = this.#unserved;
+      handler !== undefined || this.#run !== started;
+      handler = this.#unserved
+    ) {
+      if (handler !== undefined) await this.#serve(handler);
+      else await (started = this.#run)?.start();
+    }
+  }
+
+  get #unserved(): Handler | undefined {
+    return this.#handlers.consumed.find(({ queue }) => this.#run?.serves(queue) !== true);
   }
 
   async #serve(handler: Handler): Promise<void> {

@@ -73,7 +73,8 @@ export function logLineOf(event: TaskmasterEvent): LogLine | undefined {
     case 'listenerLost':
       return logged('warn', { listener: 'lost', reason: event.reason });
     case 'listenerRestored':
-      return logged('log', { listener: 'restored' });
+      // Also said when it works for the first time.
+      return logged('log', { listener: 'up' });
     case 'listenerUnavailable':
       return logged('warn', { listener: 'unavailable', reason: event.reason });
     case 'workerLost':

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { EventHub } from '../engine/events.js';
 import { TASKMASTER_DEFAULTS } from '../engine/options.js';
-import { logLineOf, textOf } from './log-line.js';
+import { logLineOf, textOf, type LogLine } from './log-line.js';
 
 /** Writes the events of an instance through Nest's logger, one line each. The lines of single jobs have level `debug`. */
 export class TaskmasterLogger {
@@ -18,9 +18,16 @@ export class TaskmasterLogger {
   follow(events: EventHub): () => void {
     return events.subscribe((event) => {
       const line = logLineOf(event);
-      // Most lines are of level `debug`, and most processes in production do not write those.
-      if (line === undefined || !Logger.isLevelEnabled(line.level)) return;
+      if (line === undefined || isDropped(line.level)) return;
       this.#logger[line.level](textOf(line));
     });
   }
+}
+
+/**
+ * Lines of single jobs are many, and most processes in production do not write them: they are not even made then.
+ * NestJS 11 denies every level, `error` too, as long as none has been set; that says nothing.
+ */
+function isDropped(level: LogLine['level']): boolean {
+  return level === 'debug' && !Logger.isLevelEnabled('debug') && Logger.isLevelEnabled('error');
 }

@@ -63,7 +63,7 @@ describe('update ... set run_count = 0', () => {
     );
     await database.query(`update ${jobs} set run_count = 0, queue_name = 'mail'`);
     await handled.count(1);
-    expect(bells.values).toEqual(['mail']);
+    expect(await bells.count(1)).toEqual(['mail']);
   });
 
   it('makes a failed job ready, without the traces of its failure but for the error', async () => {

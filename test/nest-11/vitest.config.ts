@@ -20,7 +20,7 @@ export default defineConfig({
     globalSetup: ['test/support/database-server.ts'],
     setupFiles: ['test/support/leak-check.ts'],
     // For child processes, which know nothing of the alias above.
-    env: { TASKMASTER_TEST_NEST: new URL('./package.json', import.meta.url).href },
+    env: { TASKMASTER_TEST_NEST: new URL('./register.mjs', import.meta.url).href },
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -206,15 +206,17 @@ describe('@QueueHandler', () => {
         return payload;
       }
     }
+    @Module({ providers: [Handlers], exports: [Handlers] })
+    class Feature {}
     @Module({
+      imports: [Feature],
       providers: [
         { provide: 'SAME', useFactory: (handlers: Handlers) => handlers, inject: [Handlers] },
         { provide: 'ALIAS', useExisting: Handlers },
-        Handlers,
       ],
     })
-    class Feature {}
-    const { get, run } = await nestApp({ imports: [Feature] });
+    class Using {}
+    const { get, run } = await nestApp({ imports: [Using] });
     expect(await run('mail', 'sent')).toEqual({ returned: 'SENT' });
     expect(get(ConsumerRegistry).list()).toHaveLength(1);
   });

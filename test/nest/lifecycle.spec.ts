@@ -64,6 +64,11 @@ function providing(provider: Type, options: Partial<DynamicModule> = {}): Dynami
   return { module: SomeModule, providers: [provider], exports: [provider], ...options };
 }
 
+/** A module that imports another. */
+function inside(inner: DynamicModule): DynamicModule {
+  return { module: class SomeModule {}, imports: [inner] };
+}
+
 const STARTED =
   'prisma.init core.init handler.init root.init runner.init prisma.boot handler.boot root.boot runner.boot';
 const CLOSED =
@@ -76,11 +81,8 @@ describe('the hooks of an application', () => {
       imports: [
         providing(noting('prisma', log), { global: true }),
         TaskmasterModule.forRoot({ ...options, isGlobal }),
-        // Nested, so that Nest by itself would initialise it before any module that is imported here.
-        {
-          module: class Outer {},
-          imports: [{ module: class Inner {}, imports: [providing(noting('handler', log))] }],
-        },
+        // Nested deep, so that Nest by itself would initialise it before any module that is imported here.
+        inside(inside(inside(providing(noting('handler', log))))),
       ],
       providers: [noting('root', log)],
     })

@@ -1,4 +1,4 @@
-import { Controller, Inject, Injectable, Module, Scope } from '@nestjs/common';
+import { Controller, Inject, Injectable, Module, Optional, Scope } from '@nestjs/common';
 import { ContextIdFactory, REQUEST, type ContextId } from '@nestjs/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { JOB, QueueHandler, type Job } from '../../lib/index.js';
@@ -127,6 +127,20 @@ describe('a durable handler', () => {
     expect(await run('mail', { tenant: 'a' })).toEqual({ returned: 'a 1' });
     expect(await run('mail', { tenant: 'b' })).toEqual({ returned: 'b 2' });
     expect(await run('mixed', { tenant: 'a' })).toEqual({ returned: [1, true, 'a'] });
+  });
+
+  it('never keeps the job it was made for', async () => {
+    @Injectable({ scope: Scope.REQUEST, durable: true })
+    class Handlers {
+      constructor(@Optional() @Inject(REQUEST) private readonly request: unknown) {}
+      @QueueHandler('mail')
+      send() {
+        return this.request === undefined;
+      }
+    }
+    ContextIdFactory.apply(noStrategy);
+    const { run } = await nestApp({ providers: [Handlers] });
+    expect(await run('mail')).toEqual({ returned: true });
   });
 });
 

@@ -33,12 +33,8 @@ async function signalApp(options: Partial<SignalAppOptions> & Pick<SignalAppOpti
 
 /** Arguments with which a process loads the NestJS that this run tests, see `test/nest-11`. */
 function nestOfTheRun(): string[] {
-  const home = process.env['TASKMASTER_TEST_NEST'];
-  if (home === undefined) return [];
-  const hook = `export const resolve = (specifier, context, next) =>
-    next(specifier, specifier.startsWith('@nestjs/') ? { ...context, parentURL: ${JSON.stringify(home)} } : context);`;
-  const url = JSON.stringify(`data:text/javascript,${encodeURIComponent(hook)}`);
-  return ['--import', `data:text/javascript,import{register}from"node:module";register(${url})`];
+  const hooks = process.env['TASKMASTER_TEST_NEST'];
+  return hooks === undefined ? [] : ['--import', hooks];
 }
 
 describe.each([

@@ -11,6 +11,9 @@ import { testDatabase, type TestDatabase } from '../support/test-database.js';
 /** As `npm run build:sample` makes it. */
 const MAIN = fileURLToPath(new URL('../../sample-app/dist/main.js', import.meta.url));
 
+/** A program and its arguments. */
+export type Command = readonly [string, ...string[]];
+
 /** Bounds of what hangs: each test starts a whole application, some of them two, and a database server. */
 const LINE_TIMEOUT = { timeoutMs: 60_000 };
 vi.setConfig({ testTimeout: 120_000 });
@@ -26,6 +29,8 @@ export interface ListedJob {
 
 /** Options of {@link startSampleApp}. */
 export interface SampleAppOptions {
+  /** How it is started. @default by `node` alone */
+  readonly command?: Command;
   readonly args?: readonly string[];
   /** Added to the environment; by default it serves a free port and its mail server takes no time. */
   readonly env?: Readonly<Record<string, string>>;
@@ -63,6 +68,16 @@ export class SampleApp {
   /** As the terminal does at Ctrl-C. */
   interrupt(): void {
     this.process.kill('SIGINT');
+  }
+
+  /** The same where more than one process runs: all of them get it. */
+  interruptGroup(): void {
+    this.process.killGroup('SIGINT');
+  }
+
+  /** One process alone, the first one. */
+  kill(signal: NodeJS.Signals): void {
+    this.process.kill(signal);
   }
 
   /** Where it serves HTTP, once it does. */
@@ -105,21 +120,30 @@ export class SampleApp {
 }
 
 /** Starts the built sample application with a data folder of its own. */
-export async function startSampleApp({ args = [], env = {} }: SampleAppOptions = {}): Promise<SampleApp> {
+export async function startSampleApp(options: SampleAppOptions = {}): Promise<SampleApp> {
+  const { command = [process.execPath, MAIN], args = [], env = {} } = options;
   const dataDir = env['DATA_DIR'] ?? (await temporaryFolder());
   const defaults = { DATA_DIR: dataDir, HOST: '', MAIL_DELAY_MS: '0', PORT: '0', TASKMASTER_CONSUME: '' };
-  return new SampleApp(spawned([MAIN, ...args], { ...inherited(), ...defaults, ...env }), dataDir);
+  return new SampleApp(spawned([...command, ...args], { ...inherited(), ...defaults, ...env }), dataDir);
 }
 
-/** Killed after the test if it still runs. */
-function spawned(args: readonly string[], env: NodeJS.ProcessEnv): TestProcess {
-  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+/** In a process group of its own, whatever it starts included. Killed after the test if it still runs. */
+function spawned([program, ...args]: Command, env: NodeJS.ProcessEnv): TestProcess {
+  const child = spawn(program, args, { detached: true, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const started = new TestProcess(child);
   onTestFinished(async () => {
-    child.kill('SIGKILL');
+    killIfAlive(-child.pid!);
     await started.ended;
   });
   return started;
+}
+
+function killIfAlive(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 /** It must not take itself for a part of the test run. */

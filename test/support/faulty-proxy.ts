@@ -31,10 +31,10 @@ interface Link {
 /**
  * A network between an engine and its database that can fail in the ways networks do. Passes until it is told otherwise.
  *
- * pass <-> refuse, pass <-> blackhole; connections that were swallowed once never come back.
+ * pass <-> refuse, pass <-> stall, pass <-> blackhole; connections that were swallowed once never come back.
  */
 export class FaultyProxy {
-  #mode: 'pass' | 'refuse' | 'blackhole' = 'pass';
+  #mode: 'pass' | 'refuse' | 'stall' | 'blackhole' = 'pass';
   #loss: Loss | undefined;
   readonly #links = new Set<Link>();
   readonly #server: Server;
@@ -53,9 +53,16 @@ export class FaultyProxy {
     return this.#links.size;
   }
 
-  /** New connections work again. */
+  /** New connections work again, and those that were stalled go on. */
   pass(): void {
     this.#mode = 'pass';
+    for (const { client, server } of this.#links) [client, server].forEach((socket) => socket.resume());
+  }
+
+  /** Nothing passes, and nothing is lost: it all arrives when it passes again. */
+  stall(): void {
+    this.#mode = 'stall';
+    for (const { client, server } of this.#links) [client, server].forEach((socket) => socket.pause());
   }
 
   /** Ends every connection, as a server that goes down; new ones work. */
@@ -105,7 +112,10 @@ export class FaultyProxy {
     link.server.on('error', () => undefined);
     client.on('data', (chunk) => this.#requested(link, chunk));
     link.server.on('data', (chunk) => this.#replied(link, chunk));
-    for (const socket of [client, link.server]) socket.on('close', () => this.#ended(link));
+    for (const socket of [client, link.server]) {
+      socket.on('close', () => this.#ended(link));
+      if (this.#mode === 'stall') socket.pause();
+    }
   }
 
   #requested(link: Link, chunk: Buffer): void {

@@ -25,6 +25,11 @@ export function isConnectionFailure(error: unknown): boolean {
   );
 }
 
+/** The statement was sent and its connection broke before the answer. Without a connection nothing was sent. */
+export function leavesOutcomeUnknown(error: unknown): boolean {
+  return isConnectionFailure(error) && !(error instanceof TaskmasterError);
+}
+
 /** The server answers, but it cannot write: a standby, or a primary that has become one. */
 export function isReadOnly(error: unknown): boolean {
   return sqlStateOf(error) === '25006';

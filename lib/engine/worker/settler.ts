@@ -1,4 +1,4 @@
-import { isDataError } from '../connection/pg-errors.js';
+import { isDataError, leavesOutcomeUnknown } from '../connection/pg-errors.js';
 import type { EventHub, JobError } from '../events.js';
 import type { AckArgs } from '../sql/claim-jobs.js';
 import type { Rescheduled, RescheduleArgs } from '../sql/reschedule-jobs.js';
@@ -93,7 +93,7 @@ export class Settler {
     this.#sending -= 1;
     this.book.notClosed(batch.args.leases);
     for (const ended of batch.ended) {
-      this.#unknown.add(ended);
+      if (leavesOutcomeUnknown(error)) this.#unknown.add(ended);
       if (isDataError(error)) this.#unstorable.add(ended);
       (ended.settlement.kind === 'complete' ? this.#acks : this.#others).push(ended);
     }

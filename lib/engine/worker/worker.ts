@@ -43,6 +43,8 @@ export interface WorkerOptions {
 
 /** What handlers that have been told to end get before their jobs are handed back. */
 const ABORT_GRACE_MS = 100;
+/** What it may take to cut off the transactions that are still open. */
+const CUT_OFF_MS = 1_000;
 /** What storing the last outcomes may take beyond the drain, before it is left to the rescue. */
 const FLUSH_MS = 1_000;
 
@@ -162,7 +164,10 @@ export class Worker implements Service {
     if (!this.#claimer.idle) await this.#handBack();
     await this.#within(
       FLUSH_MS,
-      this.#dispatcher.flushed().then(() => this.#keeper.signOff()),
+      this.#dispatcher
+        .flushed()
+        .then(() => this.#keeper.signOff())
+        .catch(() => {}), // out of reach: the lease runs out by itself
     );
   }
 
@@ -201,6 +206,7 @@ export class Worker implements Service {
       pool.abortAll((claimed) => new ShutdownError(claimed.queue, claimed.id));
     await this.#idleWithin(ABORT_GRACE_MS, new AbortController().signal);
     for (const pool of this.#claimer.pools) pool.releaseAll();
+    await this.#idleWithin(CUT_OFF_MS, new AbortController().signal);
   }
 
   async #idleWithin(ms: number, signal: AbortSignal): Promise<void> {
