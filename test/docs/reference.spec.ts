@@ -17,7 +17,10 @@ import { ROOT } from './snippet.js';
 async function documentedDefaults(): Promise<Map<string, string>> {
   const text = await readFile(join(ROOT, 'docs', 'configuration.md'), 'utf8');
   return new Map(
-    [...text.matchAll(/^\| `(\w+)`\s+\| `([^`]+)`\s+\|/gm)].map(([, option = '', value = '']) => [option, value]),
+    [...text.matchAll(/^\| `(\w+)`\s+\| `([^`]+)`\s+\|/gm)].map(([, option = '', value = '']) => [
+      option,
+      value,
+    ]),
   );
 }
 

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { Taskmaster, type TaskmasterError, type TaskmasterOptions } from '../../lib/engine/index.js';
 import { engine } from '../support/engine.js';
 import { eventually } from '../support/eventually.js';
@@ -152,13 +152,12 @@ describe('an error about a connection', () => {
     'postgres://127.0.0.1:1/db?user=me&password=secret',
     'socket:/nowhere?db=db&user=me&password=secret',
   ])('never shows a password: %s', async (connection) => {
-    let error: unknown;
-    try {
+    const open = async () => {
       const taskmaster = new Taskmaster({ connection, connectTimeoutMs: 100 });
-      await taskmaster.open().finally(() => taskmaster.close());
-    } catch (thrown) {
-      error = thrown;
-    }
+      onTestFinished(() => taskmaster.close());
+      await taskmaster.open();
+    };
+    const error = await open().catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({
       code: expect.stringMatching(/^TM_(DATABASE_UNREACHABLE|INVALID_OPTIONS)$/),
     });

@@ -23,7 +23,7 @@ describe('the end of a backend', () => {
     const ended = new Promise((resolve) => client.once('end', resolve));
     await kill(database, await backendOf(client));
     await ended;
-    await expect(client.query('select 1')).rejects.toThrow();
+    await expect(client.query('select 1')).rejects.toThrow(/not queryable/);
     client.release();
     await expect(publisher.enqueue('mail')).resolves.toMatchObject({ queue: 'mail' });
   });
@@ -72,7 +72,9 @@ describe('close()', () => {
     const taskmaster = await openEngine(database);
     const client = await taskmaster.pool.connect();
     await taskmaster.close();
+    expect(taskmaster.pool).toMatchObject({ ended: false, totalCount: 1 });
     client.release();
+    await eventually(() => taskmaster.pool.ended);
   });
 
   it('waits for jobs that are on their way', async () => {

@@ -95,12 +95,10 @@ describe('the low mark of a lane', () => {
     const { log } = await workingEngine(database, handlers);
     await jobs.insertMany('mail', 20);
     await log.of('completed').count(20);
-    const { head, low } = await eventually(async () => {
-      const lane = await laneOf(database, jobs);
-      return lane.low === lane.head && lane;
+    await eventually(async () => {
+      const { head, low } = await laneOf(database, jobs);
+      return Number(head) >= 20 && low === head;
     });
-    expect(Number(low)).toBe(Number(head));
-    expect(Number(low)).toBeGreaterThanOrEqual(20);
   });
 
   it('stays below every job that an open transaction may still commit', async () => {

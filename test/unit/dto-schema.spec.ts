@@ -29,7 +29,10 @@ describe('defineQueue({ dto })', () => {
   });
 
   it('accepts instances', async () => {
-    const signup = Object.assign(new Signup(), { email: 'a@example.com', address: Object.assign(new Address(), { zip: 1 }) });
+    const signup = Object.assign(new Signup(), {
+      email: 'a@example.com',
+      address: Object.assign(new Address(), { zip: 1 }),
+    });
     expect(await validatePayload(schema!, signup)).toEqual(signup);
   });
 
@@ -39,7 +42,10 @@ describe('defineQueue({ dto })', () => {
   });
 
   it.each([undefined, null, 'text', 7])('refuses %s', async (value) => {
-    await expect(validatePayload(schema!, value)).rejects.toMatchObject({ code: 'TM_INVALID_PAYLOAD', path: 'payload' });
+    await expect(validatePayload(schema!, value)).rejects.toMatchObject({
+      code: 'TM_INVALID_PAYLOAD',
+      path: 'payload',
+    });
   });
 
   it('excludes a schema', () => {
@@ -48,6 +54,9 @@ describe('defineQueue({ dto })', () => {
   });
 
   it('keeps the other options, and not the class', () => {
-    expect(defineQueue('signup', { dto: Signup, maxAttempts: 3 }).options).toEqual({ maxAttempts: 3, schema: expect.anything() });
+    expect(defineQueue('signup', { dto: Signup, maxAttempts: 3 }).options).toEqual({
+      maxAttempts: 3,
+      schema: expect.anything(),
+    });
   });
 });

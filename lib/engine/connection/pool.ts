@@ -21,8 +21,7 @@ export function createPool(cluster: Cluster, config: pg.PoolConfig): pg.Pool {
   const pool = new pg.Pool({
     ...config,
     max: config.max ?? POOL_SIZE,
-    connectionTimeoutMillis:
-      config.connectionTimeoutMillis ?? cluster.clientConfig().connectionTimeoutMillis,
+    connectionTimeoutMillis: config.connectionTimeoutMillis ?? cluster.clientConfig().connectionTimeoutMillis,
     Client: ClusterClient,
     ...(cluster.multiHost ? { verify: refuseStandby(cluster) } : {}),
   });

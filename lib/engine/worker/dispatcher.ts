@@ -126,6 +126,7 @@ export class Dispatcher implements Service {
 
   async #run(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
+      this.#returnStale();
       const worked = await this.#step().catch((error: unknown) => this.#failed(error));
       this.#announceEmpty();
       if (!worked) await this.#sleep();
@@ -295,7 +296,7 @@ export class Dispatcher implements Service {
     if (this.#claiming && !doorbell.armed && !pacer.hot && (await doorbell.arm(claimer.queues)))
       return claimer.hintAll();
     const pollMs = pacer.untilLook(doorbell.armed);
-    const called = await this.#wakeup.wait(Math.min(pollMs, this.#untilSweep()));
+    const called = await this.#wakeup.wait(Math.min(pollMs, this.#untilSweep(), this.#untilStale()));
     return called || pacer.untilLook(doorbell.armed) > 0 ? undefined : this.#poll();
   }
 
@@ -305,13 +306,17 @@ export class Dispatcher implements Service {
     return this.#claiming && !this.#mayClaim() ? HELD_BACK_MS : Infinity;
   }
 
+  #untilStale(): number {
+    for (const pool of this.parts.claimer.pools) if (pool.buffered > 0) return STALE_BUFFER_MS;
+    return Infinity;
+  }
+
   /** Nobody called for a while: look whether there is something all the same. */
   #poll(): void {
     const { pacer, claimer, sweeps } = this.parts;
     if (!pacer.hot) sweeps.ask();
     pacer.looked();
     claimer.hintAll();
-    this.#returnStale();
   }
 
   #returnStale(): void {

@@ -29,6 +29,8 @@ export class WorkerPool {
   #next = 0;
   #bufferedAt = 0;
   #averageRunMs = Infinity;
+  /** When a slot was last taken or freed. */
+  #movedAt = 0;
   readonly #context: AttemptContext;
 
   constructor(
@@ -61,15 +63,26 @@ export class WorkerPool {
     const { concurrency } = this.handler.options;
     const ahead = Math.min(
       LARGEST_CLAIM,
-      Math.floor((concurrency * BUFFER_MS) / Math.max(this.#averageRunMs, 0.001)),
+      Math.floor((concurrency * BUFFER_MS) / Math.max(this.#runMs, 0.001)),
     );
     const free = concurrency - this.running - this.buffered;
     if (free <= 0 && this.buffered > ahead / 2) return 0;
     return Math.max(0, Math.min(LARGEST_CLAIM, free + ahead));
   }
 
+  /**
+   * What a run takes, as far as is known. The average knows nothing of handlers that are slow all of a sudden until they end: when all
+   * slots have been taken for longer than the buffer is to last, they are slow already.
+   */
+  get #runMs(): number {
+    if (this.running < this.handler.options.concurrency) return this.#averageRunMs;
+    const stalledMs = performance.now() - this.#movedAt;
+    return stalledMs > BUFFER_MS ? Math.max(this.#averageRunMs, stalledMs) : this.#averageRunMs;
+  }
+
   /** Runs these jobs, as soon as there are slots. */
   deliver(jobs: readonly ClaimedJob[]): void {
+    if (this.running < this.handler.options.concurrency) this.#movedAt = performance.now();
     if (this.buffered === 0) this.#bufferedAt = performance.now();
     this.#buffer = [...this.#buffer.slice(this.#next), ...jobs];
     this.#next = 0;
@@ -119,7 +132,7 @@ export class WorkerPool {
     this.observer.onStarted(claimed);
     void attempt.run().then(() => {
       this.#running.delete(attempt);
-      this.#bufferedAt = performance.now();
+      this.#movedAt = this.#bufferedAt = performance.now();
       this.#fill();
       this.observer.onSlotFree();
     });

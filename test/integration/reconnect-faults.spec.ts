@@ -1,0 +1,153 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import type { Job } from '../../lib/engine/index.js';
+import { eventually } from '../support/eventually.js';
+import { faultyProxy } from '../support/faulty-proxy.js';
+import { gate } from '../support/gate.js';
+import { testDatabase, type TestDatabase } from '../support/test-database.js';
+import { audited, NO_VIOLATIONS } from './support/audit.js';
+import { JobTable } from './support/job-table.js';
+import { workingEngine } from './support/working-engine.js';
+
+describe('a claim whose reply is lost', () => {
+  it('is found and given back, and the lost attempt does not count', async () => {
+    const database = await testDatabase();
+    const jobs = new JobTable(database);
+    const audit = await audited(database);
+    const { proxy, connection } = await faultyProxy(database);
+    const { log } = await workingEngine(
+      database,
+      { mail: { maxAttempts: 1, handle: () => undefined } },
+      { connection },
+    );
+    const lost = proxy.dropReply({ with: /canary/ });
+    const id = await jobs.insert('mail', { payload: '{"bird": "canary"}' });
+    await lost;
+    expect(await jobs.of(id)).toMatchObject({ state: 'running' }); // on a worker that knows nothing of it
+    expect(await log.of('completed').count(1)).toMatchObject([{ jobId: id, runCount: 1 }]);
+    await jobs.empty();
+    expect(log.of('started').values).toHaveLength(1);
+    expect(await audit.violations()).toEqual(NO_VIOLATIONS);
+  });
+
+  it('is given back also when the worker is kept busy', async () => {
+    const database = await testDatabase();
+    const jobs = new JobTable(database);
+    const { proxy, connection } = await faultyProxy(database);
+    let busy = true;
+    const chain = async (): Promise<void> => {
+      await delay(5);
+      if (busy) await jobs.insert('busy');
+    };
+    await workingEngine(database, { mail: () => undefined, busy: chain }, { connection });
+    await jobs.insert('busy');
+    const lost = proxy.dropReply({ with: /canary/ });
+    const id = await jobs.insert('mail', { payload: '{"bird": "canary"}' });
+    await lost;
+    await jobs.in(id, 'running');
+    await gone(jobs, id);
+    busy = false;
+    await jobs.empty();
+  });
+});
+
+describe('a settlement whose reply is lost', () => {
+  it('of an ack counts, and the job runs once', async () => {
+    const { database, jobs, closed, proxy, log, id } = await atGate(() => undefined);
+    const lost = proxy.dropReply({ to: /ack_jobs|ack_and_claim_jobs/ });
+    closed.open();
+    await lost;
+    expect(await log.of('completed').count(1)).toMatchObject([{ jobId: id, runCount: 1 }]);
+    await jobs.empty();
+    expect(log.of('started').values).toHaveLength(1);
+    expect(log.of('leaseLost').values).toEqual([]);
+    expect(await database.query(`select from ${jobs.schema}.leases`)).toEqual([]);
+  });
+
+  it('of a retry spends one attempt, not two', async () => {
+    const { jobs, closed, proxy, log, id } = await atGate((job) => {
+      if (job.runCount === 1) throw new Error('once');
+    });
+    const lost = proxy.dropReply({ to: /reschedule_jobs/ });
+    closed.open();
+    await lost;
+    expect(await log.of('completed').count(1)).toMatchObject([{ jobId: id, runCount: 2 }]);
+    await jobs.empty();
+    expect(log.of('started').values.map((event) => event.runCount)).toEqual([1, 2]);
+    expect(log.of('retried').values).toHaveLength(1);
+  });
+
+  const atGate = async (ending: (job: Job<never>) => unknown) => {
+    const database = await testDatabase();
+    const jobs = new JobTable(database);
+    const { proxy, connection } = await faultyProxy(database);
+    const closed = gate();
+    const handle = async (job: Job<never>) => {
+      await closed.pass();
+      return ending(job);
+    };
+    const engine = await workingEngine(database, { mail: { backoff: 10, handle } }, { connection });
+    const id = await jobs.insert('mail');
+    await closed.reached(1);
+    return { database, jobs, proxy, closed, id, ...engine };
+  };
+});
+
+describe('connections that are ended again and again while jobs run', () => {
+  it('lose nothing, and ack nothing twice', async () => {
+    const database = await testDatabase();
+    const jobs = new JobTable(database);
+    const audit = await audited(database);
+    const handle = async (job: Job<never>) => {
+      await delay(Math.random() * 10);
+      if (Number(job.id) % 10 === 0 && job.runCount === 1) throw new Error('once');
+    };
+    const options = { mail: { backoff: 20, concurrency: 5, handle } };
+    const engines = [1, 2, 3].map((n) => workingEngine(database, options, { name: `engine ${n}` }));
+    const logs = (await Promise.all(engines)).map((engine) => engine.log);
+    const ids = await jobs.insertMany('mail', 500);
+    let kills = 0;
+    const done = jobs.empty({ timeoutMs: 25_000 });
+    let over = false;
+    void done.finally(() => (over = true)).catch(() => undefined);
+    while (!over && kills < 60) {
+      kills += await endBackends(database);
+      await delay(100);
+    }
+    await done;
+    const completed = logs.flatMap((log) => log.of('completed').values.map((event) => event.jobId));
+    expect(kills).toBeGreaterThan(10);
+    expect(new Set(completed)).toEqual(new Set(ids));
+    expect(completed).toHaveLength(ids.length);
+    expect(await audit.violations()).toEqual(NO_VIOLATIONS);
+    expect((await audit.counts()).acked).toBe(500);
+  });
+
+  it('are reported once for all, and again when they are back', async () => {
+    const database = await testDatabase();
+    const { proxy, connection } = await faultyProxy(database);
+    const { log } = await workingEngine(database, { mail: () => undefined }, { connection });
+    proxy.refuse();
+    await log.of('databaseLost').count(1);
+    await delay(1_500); // many attempts to come back
+    proxy.pass();
+    await log.of('databaseRestored').count(1);
+    expect(log.of('databaseLost').values).toHaveLength(1);
+    expect(log.of('engineError').values).toEqual([]);
+    await new JobTable(database).insert('mail');
+    await log.of('completed').count(1);
+  });
+});
+
+/** Ends every connection of the engines; how many it ended. */
+async function endBackends(database: TestDatabase): Promise<number> {
+  const rows = await database.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = 'taskmaster'`,
+  );
+  return rows.length;
+}
+
+async function gone(jobs: JobTable, id: string): Promise<void> {
+  await eventually(async () => (await jobs.of(id)) === undefined);
+}
