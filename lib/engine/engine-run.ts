@@ -59,6 +59,7 @@ export class EngineRun implements Service {
       session: this.#session,
       events,
       lease: resolved.lease,
+      mayRescue: () => this.#worker.steady,
       queues: () => this.#worker.queues,
       onReady: (queue) => this.#worker.hint(queue),
       onAlone: () => this.#worker.aloneFound(),

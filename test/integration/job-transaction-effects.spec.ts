@@ -106,7 +106,7 @@ describe.each(Object.entries(WAYS))('%s', (_name, through) => {
 
   it('takes jobs that are enqueued inside with it', async () => {
     const { database, jobs } = await effectsDatabase();
-    let publisher: Taskmaster['publisher'] | undefined;
+    let publisher: Taskmaster['publisher'] | undefined = undefined;
     const work = async (job: Job<never>) => {
       await publisher!.enqueue('next', { of: job.runCount });
       await publisher!.enqueueMany('next', [{ of: job.runCount }]);
@@ -330,9 +330,10 @@ describe('a job that is locked by its transaction', () => {
   });
 
   it('is rescued after its rollback', async () => {
-    await declaredDead(() => {
+    const rescued = declaredDead(() => {
       throw new Error('rolled back');
     });
+    await expect(rescued).resolves.toBeDefined();
   });
 });
 

@@ -202,10 +202,10 @@ describe('a rescue that races a settlement', () => {
     const own = await database.client();
     const settle = async (client: typeof own, settlement: (typeof settlements)[keyof typeof settlements]) => {
       const [statement, args] = settlement(id, row!.seq);
-      const rows = (await statementRunner(client, database.schema)(statement as never, args as never)) as {
-        id?: string;
-        acked?: string[] | null;
-      }[];
+      const rows: { id?: string; acked?: string[] | null }[] = await statementRunner(client, database.schema)(
+        statement as never,
+        args as never,
+      );
       return rows.filter((each) => each.id !== undefined || each.acked === null).length;
     };
     const rescue = (client = own) =>

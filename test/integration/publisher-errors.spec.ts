@@ -81,6 +81,21 @@ describe.each(calls)('%s', (_name, call) => {
   });
 });
 
+describe('enqueue() with a tx', () => {
+  it('is refused after the engine was closed, too', async () => {
+    const database = await testDatabase();
+    const taskmaster = await openEngine(database);
+    await taskmaster.close();
+    const tx = await database.client();
+    await expect(taskmaster.publisher.enqueue('mail', 1, { tx })).rejects.toMatchObject({
+      code: 'TM_CLOSED',
+    });
+    await expect(taskmaster.publisher.enqueueMany('mail', [1], { tx })).rejects.toMatchObject({
+      code: 'TM_CLOSED',
+    });
+  });
+});
+
 describe('withTransaction()', () => {
   it('is refused before the engine is open, and after it was closed', async () => {
     const taskmaster = engine(await testDatabase());

@@ -108,11 +108,12 @@ describe('connections that are ended again and again while jobs run', () => {
     const ids = await jobs.insertMany('mail', 500);
     let kills = 0;
     const done = jobs.empty({ timeoutMs: 25_000 });
-    let over = false;
-    void done.finally(() => (over = true)).catch(() => undefined);
-    while (!over && kills < 60) {
+    const over = done.then(
+      () => true,
+      () => true,
+    );
+    while (kills < 60 && (await Promise.race([over, delay(100, false)])) === false) {
       kills += await endBackends(database);
-      await delay(100);
     }
     await done;
     const completed = logs.flatMap((log) => log.of('completed').values.map((event) => event.jobId));

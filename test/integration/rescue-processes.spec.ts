@@ -113,16 +113,14 @@ describe('a job that kills its process', () => {
        select 'mail', case n when 20 then '{"die": true}' else '{"workMs": 5}' end::jsonb from generate_series(1, 100) as n`,
     );
     const lease = { ttlMs: 900, heartbeatMs: 200, heartbeat: 'main', maxCrashes: 3 } as const;
+    const done = eventually(async () => (await jobs.all()).every((job) => job.state === 'failed'), {
+      timeoutMs: 25_000,
+    });
     let started = 0;
-    for (;;) {
+    for (let died = true; died;) {
       const child = workerChild(database, { queue: 'mail', concurrency: 5 }, { lease });
       started += 1;
-      const left = eventually(async () => (await jobs.all()).every((job) => job.state === 'failed'), {
-        timeoutMs: 20_000,
-      });
-      const died = await Promise.race([left.then(() => false), child.exit().then(() => true)]);
-      if (!died) break;
-      left.catch(() => undefined);
+      died = await Promise.race([done.then(() => false), child.exit({ timeoutMs: 25_000 }).then(() => true)]);
     }
     expect(await jobs.all()).toMatchObject([
       { id: '20', state: 'failed', crash_count: 3, last_error: { code: 'TM_WORKER_LOST' } },

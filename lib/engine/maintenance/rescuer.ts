@@ -12,6 +12,8 @@ export interface RescuerOptions {
   readonly session: Session;
   readonly events: EventHub;
   readonly lease: Required<LeaseOptions>;
+  /** False while this process cannot be sure to be alive itself. */
+  readonly mayRescue: () => boolean;
   /** The queues this process works on. */
   readonly queues: () => readonly string[];
   /** Jobs of this queue were given back. */
@@ -28,8 +30,8 @@ const NOTIFY_WARNING = 0.25;
 /**
  * Gives the jobs of dead workers back. Every process does it, at jittered times, without a leader.
  *
- * After an outage of its own, or a jump of the database's clock, it waits for one lease time first: the others
- * could not heartbeat either, and must not be taken for dead before they had the chance to.
+ * During an outage of its own, and for one lease time after it or after a jump of the database's clock, it does not: the
+ * others could not heartbeat either, and must not be taken for dead before they had the chance to.
  */
 export class Rescuer implements Service {
   readonly #ticker: Ticker;
@@ -64,17 +66,20 @@ export class Rescuer implements Service {
     const [usage] = await session.run(notifyQueueUsage, undefined);
     this.#watchNotifyQueue(usage?.usage ?? 0);
     this.#recovered();
-    if (performance.now() >= this.#graceUntil) await this.#rescue();
+    if (performance.now() >= this.#graceUntil && this.options.mayRescue()) await this.#rescue();
     const [alone] = await session.run(aloneWaiting, { queues: queues() });
     if (alone?.waiting === true) onAlone();
   }
 
   async #rescue(): Promise<void> {
     const { session, lease, onReady } = this.options;
-    const rows = await session.run(rescueJobs, { limit: LIMIT, maxCrashes: lease.maxCrashes });
-    for (const row of rows) this.#report(row);
-    for (const queue of new Set(rows.filter((row) => !row.failed).map((row) => row.queue_name)))
-      onReady(queue);
+    let rows: readonly RescuedRow[];
+    do {
+      rows = await session.run(rescueJobs, { limit: LIMIT, maxCrashes: lease.maxCrashes });
+      for (const row of rows) this.#report(row);
+      for (const queue of new Set(rows.filter((row) => !row.failed).map((row) => row.queue_name)))
+        onReady(queue);
+    } while (rows.length >= LIMIT); // a lease names at least one job: fewer rows mean fewer leases
   }
 
   #report(row: RescuedRow): void {

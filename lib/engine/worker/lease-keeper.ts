@@ -22,7 +22,7 @@ export interface LeaseKeeperOptions {
   readonly configs: () => readonly pg.ClientConfig[];
   /** This worker could not prove in time that it is alive, or was declared dead: its handlers are to end. */
   readonly onLost: () => void;
-  /** The database clock jumped, or was out of reach for long: nobody should be declared dead for a while. */
+  /** The database's clock jumped, or it was out of reach for long and is back: nobody should be declared dead for a while. */
   readonly onOutage: () => void;
 }
 
@@ -49,6 +49,7 @@ export class LeaseKeeper implements Service {
   readonly #beats: Ticker;
   #thread: Worker | undefined;
   #fenced = false;
+  #shaken = false;
   #clockSkewMs: number | undefined;
   #renewing: Promise<void> | undefined;
   #beating = false;
@@ -90,6 +91,11 @@ export class LeaseKeeper implements Service {
   get valid(): boolean {
     const { ttlMs } = this.options.lease;
     return this.workerId !== 0 && this.#silentMs() < ttlMs - Math.min(5_000, ttlMs / 6);
+  }
+
+  /** The lease holds, and whoever must know that it had nearly or quite run out has been told. */
+  get steady(): boolean {
+    return this.valid && !this.#shaken;
   }
 
   /** How long the lease has been out, in milliseconds; 0 or less while it holds. */
@@ -147,6 +153,8 @@ export class LeaseKeeper implements Service {
     if (this.workerId === 0) return;
     if (this.expiredMs > 0 && !this.#fenced) this.#fence();
     if (this.expiredMs <= 0) this.#fenced = false;
+    if (!this.valid) this.#shaken = true;
+    else if (this.#shaken) this.#recover();
   }
 
   /** Out of touch for a whole lease: others may have taken the jobs by now. */
@@ -157,7 +165,12 @@ export class LeaseKeeper implements Service {
       reason: 'the database has not confirmed a heartbeat in time',
     });
     this.options.onLost();
+  }
+
+  /** Back in touch: the others may need a moment longer. */
+  #recover(): void {
     this.options.onOutage();
+    this.#shaken = false;
   }
 
   #renew(): Promise<void> {

@@ -111,6 +111,11 @@ export class Worker implements Service {
     return this.#claimer.running;
   }
 
+  /** Whether the lease holds, and has not just been out. */
+  get steady(): boolean {
+    return this.#keeper.steady;
+  }
+
   /** Jobs of one queue running here. */
   runningOf(queue: string): number {
     return this.#claimer.pool(queue)?.running ?? 0;

@@ -31,13 +31,13 @@ export class Audit {
   async begin(): Promise<void> {
     const schema = `"${this.database.schema}"`;
     await this.database.query(`
-      create table audit_jobs (op "char" not null, job_id bigint not null, old_seq bigint, new_seq bigint);
+      create table audit_jobs (op "char" not null, job_id bigint not null, queue text not null, old_seq bigint, new_seq bigint);
       create table audit_leases (lease_id bigint not null, worker_id integer not null, seq bigint not null);
       create function audit_job() returns trigger language plpgsql as $$
       begin
-        if tg_op = 'INSERT' then insert into audit_jobs values ('i', new.id, null, new.seq);
-        elsif tg_op = 'DELETE' then insert into audit_jobs values ('d', old.id, old.seq, null);
-        elsif new.seq <> old.seq then insert into audit_jobs values ('u', new.id, old.seq, new.seq);
+        if tg_op = 'INSERT' then insert into audit_jobs values ('i', new.id, new.queue_name, null, new.seq);
+        elsif tg_op = 'DELETE' then insert into audit_jobs values ('d', old.id, old.queue_name, old.seq, null);
+        elsif new.seq <> old.seq then insert into audit_jobs values ('u', new.id, new.queue_name, old.seq, new.seq);
         end if;
         return null;
       end $$;
