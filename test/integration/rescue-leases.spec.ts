@@ -161,7 +161,7 @@ describe('an outage for everybody', () => {
       await jobs.empty();
       expect(other.log.of('rescued').values).toEqual([]);
       expect(owner.log.of('rescued').values).toEqual([]);
-      expect(owner.log.of('completed').values).toMatchObject([{ jobId: id, runCount: 1 }]);
+      expect(await owner.log.of('completed').count(1)).toMatchObject([{ jobId: id, runCount: 1 }]);
     },
   );
 
