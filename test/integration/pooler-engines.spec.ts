@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { snooze, type Job } from '../../lib/engine/index.js';
+import { eventually } from '../support/eventually.js';
 import { PGBOUNCER, pooler } from '../support/pooler.js';
 import { testDatabase } from '../support/test-database.js';
 import { audited, NO_VIOLATIONS } from './support/audit.js';
@@ -44,8 +45,11 @@ describe.skipIf(PGBOUNCER === undefined)('several engines behind PgBouncer in tr
       Array.from({ length: 400 }, (_, n) => ({ queue: queues[n % 4]!, delayMs: n % 3 === 0 ? 100 : 0 })),
     );
     await jobs.empty({ timeoutMs: 20_000 });
-    const completed = engines.flatMap(({ log }) => log.of('completed').values.map((event) => event.jobId));
-    expect(completed.toSorted()).toEqual(enqueued.map((job) => job.id).toSorted());
+    const completed = await eventually(() => {
+      const all = engines.flatMap(({ log }) => log.of('completed').values.map((event) => event.jobId));
+      return all.length >= enqueued.length && all;
+    });
+    expect((completed as string[]).toSorted()).toEqual(enqueued.map((job) => job.id).toSorted());
     expect(await database.query('select from effects')).toHaveLength(100);
     expect(await audit.violations()).toEqual(NO_VIOLATIONS);
     for (const { log } of engines) {

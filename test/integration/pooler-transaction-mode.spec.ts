@@ -63,7 +63,11 @@ describe.skipIf(PGBOUNCER === undefined)('behind PgBouncer in transaction mode',
     await expect
       .poll(async () => (await beat())[0]?.at.getTime(), { timeout: 10_000 })
       .toBeGreaterThan(first!.at.getTime());
-    expect(await database.query(`select from pg_locks where locktype = 'advisory'`)).toEqual([]);
+    expect(
+      await database.query(
+        `select from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`,
+      ),
+    ).toEqual([]);
     const { rows } = await taskmaster.pool.query('show enable_seqscan');
     expect(rows).toEqual([{ enable_seqscan: 'on' }]);
     expect(failures(events)).toEqual([]);

@@ -31,7 +31,7 @@ describe('a process that is killed', () => {
     expect(again.map((run) => run.runCount)).toEqual(again.map(() => 2));
     expect(new Set(again.map((run) => run.id)).size).toBe(20);
     await jobs.empty();
-    expect(log.of('rescued').values).toHaveLength(20);
+    await log.of('rescued').count(20);
     expect(log.of('rescued').values.every((event) => event.runCount === 1 && !event.failed)).toBe(true);
   });
 

@@ -4,19 +4,28 @@ import { testDatabase } from '../support/test-database.js';
 import { allStatements } from './support/all-statements.js';
 import { describeStatement, type DescribedStatement } from './support/described-statement.js';
 
-const CLAIM = {
+const CLAIMED = {
   lease_id: 'bigint',
   queue_name: 'text',
   priority: 'smallint',
-  jobs: 'text',
-  skipped: 'integer',
+  id: 'bigint',
+  seq: 'bigint',
+  run_count: 'integer',
+  crash_count: 'integer',
+  max_attempts: 'integer',
+  created_ms: 'double precision',
+  ready_ms: 'double precision',
+  group_key: 'text',
+  meta: 'jsonb',
+  payload: 'jsonb',
+  summary: 'json',
 };
 
 /** What every statement takes and gives; the types of its arguments and rows say the same in TypeScript. */
 const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   ack_and_claim_jobs: {
     takes: ['bigint[]', 'bigint[]', 'bigint[]', 'integer', 'text[]', 'integer[]'],
-    gives: { ...CLAIM, acked: 'text[]' },
+    gives: CLAIMED,
   },
   ack_jobs: { takes: ['bigint[]', 'bigint[]', 'bigint[]'], gives: { acked: 'text[]' } },
   ack_locked_job: { takes: ['bigint', 'bigint'], gives: { id: 'bigint' } },
@@ -24,9 +33,9 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   arm_bells: { takes: ['text[]'], gives: { pg_advisory_lock_shared: 'void' } },
   claim_alone: {
     takes: ['integer', 'text[]'],
-    gives: { lease_id: 'bigint', queue_name: 'text', priority: 'smallint', jobs: 'text' },
+    gives: CLAIMED,
   },
-  claim_jobs: { takes: ['integer', 'text[]', 'integer[]'], gives: { ...CLAIM, relaxed: 'text' } },
+  claim_jobs: { takes: ['integer', 'text[]', 'integer[]'], gives: CLAIMED },
   disarm_bells: { takes: ['text[]'], gives: { pg_advisory_unlock_shared: 'boolean' } },
   enqueue_jobs: { takes: ['json'], gives: { id: 'bigint' } },
   heartbeat: {
@@ -52,14 +61,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   },
   sweep_jobs: {
     takes: ['integer', 'text[]', 'integer[]', 'boolean'],
-    gives: {
-      lease_id: 'bigint',
-      queue_name: 'text',
-      priority: 'smallint',
-      jobs: 'text',
-      unclean: 'integer',
-      relaxed: 'text',
-    },
+    gives: CLAIMED,
   },
   unregister_worker: { takes: ['integer'], gives: {} },
 };
