@@ -5,10 +5,13 @@ import { PGBOUNCER, pooler } from '../support/pooler.js';
 import { testDatabase } from '../support/test-database.js';
 import { audited, NO_VIOLATIONS } from './support/audit.js';
 import { JobTable } from './support/job-table.js';
-import { SHORT_LEASE, workingEngine } from './support/working-engine.js';
+import { workingEngine } from './support/working-engine.js';
 
 if (PGBOUNCER === undefined)
   console.warn('SKIPPED: PgBouncer is not installed (Debian: apt-get install pgbouncer)');
+
+/** Long enough for three sessions that many wait for. */
+const LEASE = { ttlMs: 10_000, heartbeatMs: 1_000, heartbeat: 'main' } as const;
 
 describe.skipIf(PGBOUNCER === undefined)('several engines behind PgBouncer in transaction mode', () => {
   it('share its few connections and the work, and no job is handed out twice', async () => {
@@ -31,12 +34,12 @@ describe.skipIf(PGBOUNCER === undefined)('several engines behind PgBouncer in tr
       },
     };
     const engines = [
-      await workingEngine(database, handlers, { connection, name: 'one' }),
-      await workingEngine(database, handlers, { connection, name: 'two' }),
+      await workingEngine(database, handlers, { connection, name: 'one', lease: LEASE }),
+      await workingEngine(database, handlers, { connection, name: 'two', lease: LEASE }),
       await workingEngine(database, handlers, {
         connection,
         name: 'three',
-        lease: { ...SHORT_LEASE, heartbeat: 'thread' },
+        lease: { ...LEASE, heartbeat: 'thread' },
       }),
     ];
     const queues = Object.keys(handlers);
