@@ -4,11 +4,10 @@ import { defineConfig } from 'vitest/config';
 const report = process.env['TASKMASTER_TEST_REPORT'];
 
 /** Folders of `test/` whose tests need no database. */
-const PURE = ['unit'];
+const PURE = ['unit', 'property'];
 
 /** Folders of `test/` whose tests share one embedded server, each test with a database of its own. */
 const DATABASE = [
-  'property',
   'sql',
   'integration',
   'conformance',

@@ -30,7 +30,7 @@ interface Statement {
   readonly closed: readonly string[];
 }
 
-/** The database beside the book: what is settled there, and which leases are left. */
+/** The database beside the book: what is settled there, which leases are left. A failed statement may have been carried out. */
 class World {
   readonly book = new LeaseBook();
   /** Jobs that have ended here and are not confirmed, by their lease. */

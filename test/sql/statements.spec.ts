@@ -4,28 +4,19 @@ import { testDatabase } from '../support/test-database.js';
 import { allStatements } from './support/all-statements.js';
 import { describeStatement, type DescribedStatement } from './support/described-statement.js';
 
-const CLAIMED = {
+const CLAIM = {
   lease_id: 'bigint',
   queue_name: 'text',
   priority: 'smallint',
-  id: 'bigint',
-  seq: 'bigint',
-  run_count: 'integer',
-  crash_count: 'integer',
-  max_attempts: 'integer',
-  created_ms: 'double precision',
-  ready_ms: 'double precision',
-  group_key: 'text',
-  meta: 'jsonb',
-  payload: 'jsonb',
-  summary: 'json',
+  jobs: 'text',
+  skipped: 'integer',
 };
 
 /** What every statement takes and gives; the types of its arguments and rows say the same in TypeScript. */
 const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   ack_and_claim_jobs: {
     takes: ['bigint[]', 'bigint[]', 'bigint[]', 'integer', 'text[]', 'integer[]'],
-    gives: CLAIMED,
+    gives: { ...CLAIM, acked: 'text[]' },
   },
   ack_jobs: { takes: ['bigint[]', 'bigint[]', 'bigint[]'], gives: { acked: 'text[]' } },
   ack_locked_job: { takes: ['bigint', 'bigint'], gives: { id: 'bigint' } },
@@ -33,9 +24,9 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   arm_bells: { takes: ['text[]'], gives: { pg_advisory_lock_shared: 'void' } },
   claim_alone: {
     takes: ['integer', 'text[]'],
-    gives: CLAIMED,
+    gives: { lease_id: 'bigint', queue_name: 'text', priority: 'smallint', jobs: 'text' },
   },
-  claim_jobs: { takes: ['integer', 'text[]', 'integer[]'], gives: CLAIMED },
+  claim_jobs: { takes: ['integer', 'text[]', 'integer[]'], gives: { ...CLAIM, relaxed: 'text' } },
   disarm_bells: { takes: ['text[]'], gives: { pg_advisory_unlock_shared: 'boolean' } },
   enqueue_jobs: { takes: ['json'], gives: { id: 'bigint' } },
   heartbeat: {
@@ -61,7 +52,14 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   },
   sweep_jobs: {
     takes: ['integer', 'text[]', 'integer[]', 'boolean'],
-    gives: CLAIMED,
+    gives: {
+      lease_id: 'bigint',
+      queue_name: 'text',
+      priority: 'smallint',
+      jobs: 'text',
+      unclean: 'integer',
+      relaxed: 'text',
+    },
   },
   unregister_worker: { takes: ['integer'], gives: {} },
 };

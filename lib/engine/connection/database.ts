@@ -8,7 +8,7 @@ import { tablesOf, type Tables } from '../sql/tables.js';
 import { Cluster, type Connected, destroy } from './cluster.js';
 import { type ConnectionTarget, targetsOf } from './connection-target.js';
 import { EmbeddedPostgres } from './embedded.js';
-import { databaseErrorOf, isConnectionFailure, sqlStateOf } from './pg-errors.js';
+import { databaseErrorOf, sqlStateOf } from './pg-errors.js';
 import { createPool } from './pool.js';
 import { Session } from './session.js';
 
@@ -85,7 +85,15 @@ export class Database {
    */
   async open(waitMs: number): Promise<void> {
     if (this.#embedded !== undefined) await this.#startEmbedded(this.#embedded);
-    await this.#prepare(performance.now() + waitMs);
+    const { client, direct } = await this.#reach(performance.now() + waitMs);
+    try {
+      this.#direct = direct;
+      await this.#migrate(client);
+    } catch (error) {
+      throw databaseErrorOf('migration', error);
+    } finally {
+      await client.end().catch(() => destroy(client));
+    }
   }
 
   /** A new connection of the engine's own. */
@@ -112,26 +120,15 @@ export class Database {
     this.#cluster.retarget(targetsOf(embedded.connectionConfig));
   }
 
-  /** Again and again while there is no connection, or while it breaks: a migration happens as a whole or not at all. */
-  async #prepare(deadline: number): Promise<void> {
+  async #reach(deadline: number): Promise<Connected> {
     for (;;) {
       try {
-        return await this.#migrateOver(await this.#cluster.connect({ signal: this.#closing.signal }));
+        return await this.#cluster.connect({ signal: this.#closing.signal });
       } catch (error) {
-        const over = performance.now() + RETRY_MS >= deadline || this.#closing.signal.aborted;
-        if (over || !isConnectionFailure(error) || isHopeless(error))
-          throw databaseErrorOf('migration', error);
+        if (isHopeless(error) || performance.now() + RETRY_MS >= deadline || this.#closing.signal.aborted)
+          throw error;
         await pause(RETRY_MS, this.#closing.signal);
       }
-    }
-  }
-
-  async #migrateOver({ client, direct }: Connected): Promise<void> {
-    this.#direct = direct;
-    try {
-      await this.#migrate(client);
-    } finally {
-      await client.end().catch(() => destroy(client));
     }
   }
 

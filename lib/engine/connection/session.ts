@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { ClosedError } from '../errors.js';
 import type { EventHub } from '../events.js';
 import { Deferred } from '../lifecycle/deferred.js';
-import { queryOf, type Statement } from '../sql/statement.js';
+import type { Statement } from '../sql/statement.js';
 import type { Tables } from '../sql/tables.js';
 import { type Cluster, type Connected, destroy } from './cluster.js';
 import { isConnectionFailure, isReadOnly, reasonOf } from './pg-errors.js';
@@ -86,10 +86,14 @@ export class Session {
   }
 
   #query<Args>(statement: Statement<Args, unknown>, args: Args, direct: boolean): pg.QueryConfig {
-    const { tables, preparedStatements, queryTimeoutMs } = this.options;
-    const name = direct && preparedStatements ? { name: tables.prefix + statement.name } : {};
-    const query = { ...queryOf(statement, tables, args), ...name, query_timeout: queryTimeoutMs };
-    return query;
+    const text = statement.text(this.options.tables);
+    const named = direct && this.options.preparedStatements;
+    return {
+      ...(named ? { name: this.options.tables.prefix + statement.name } : {}),
+      text,
+      values: statement.values(args),
+      query_timeout: this.options.queryTimeoutMs,
+    } as pg.QueryConfig;
   }
 
   #connect(): Promise<Connected> {

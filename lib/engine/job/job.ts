@@ -12,10 +12,10 @@ export interface ClaimedJob {
   readonly crashCount: number;
   /** From the enqueue; `undefined`: the queue's policy decides. */
   readonly maxAttempts: number | undefined;
-  /** Milliseconds since 1970, with a fraction. */
-  readonly createdAt: number;
-  /** When the job became runnable; milliseconds since 1970, with a fraction. */
-  readonly readyAt: number;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  /** ISO 8601; when the job became runnable. */
+  readonly readyAt: string;
   readonly group: string | undefined;
   readonly meta: JobMeta;
   readonly payload: unknown;

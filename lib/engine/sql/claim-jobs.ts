@@ -1,6 +1,6 @@
-import { CLAIMED_COLUMNS, type ClaimedRow } from './claimed-row.js';
-import { numberArray, statement, type Statement } from './statement.js';
+import { statement, type Statement } from './statement.js';
 import type { Tables } from './tables.js';
+import { numberArray } from './statement.js';
 
 /** How many jobs of each queue are wanted, and by whom. */
 export interface ClaimArgs {
@@ -10,81 +10,89 @@ export interface ClaimArgs {
   readonly limits: readonly number[];
 }
 
-/** What a claim says besides the jobs it took. */
-export interface ClaimSummary {
+/** One lease and the jobs it took, or, with `lease_id` null, no job at all. */
+export interface ClaimRow {
+  readonly lease_id: string | null;
+  readonly queue_name: string | null;
+  readonly priority: number | null;
+  /** JSON text: an array of {@link ClaimTuple}, in ready order. */
+  readonly jobs: string | null;
   /** Lanes that had work but were locked by another claimer: come back in a moment. */
   readonly skipped: number;
 }
+
+/** id, seq, run_count, crash_count, max_attempts, created_at, ready_at, group_key, meta, payload. */
+export type ClaimTuple = readonly [
+  id: string,
+  seq: string,
+  runCount: number,
+  crashCount: number,
+  maxAttempts: number | null,
+  createdAt: string,
+  readyAt: string | null,
+  group: string | null,
+  meta: object | null,
+  payload: unknown,
+];
+
+const CLAIM_TUPLE = `json_build_array(picked.id::text, picked.seq::text, picked.run_count, picked.crash_count, picked.max_attempts,
+             picked.created_at, picked.ready_at, picked.group_key, picked.meta, picked.payload)`;
 
 /**
  * The parts of a claim, from `wanted` to `lease`. Nothing is written to jobs: a lane's head moves and a lease is recorded.
  * A lane without work is not even locked, so an empty claim writes nothing and needs no transaction id.
  * `skip locked` on the lane: one claimer works, the others come back. Its head is read from the locked, latest version,
  * so a claim with an older snapshot never takes what another has taken; what it cannot see yet is left to the sweep.
- *
- * Several lanes of one queue share its slots, smaller priorities first: `ready` is what each of them could fill.
- *
- * `offset 0` and `for update` keep the planner from making a join of a lookup: statistics from when the table was
- * empty would have it read all of jobs_ready for each lane.
  */
 function claimParts(
-  { jobs, lanes, leases, leasesSeq, queues }: Tables,
+  { jobs, lanes, leases, queues }: Tables,
   [workerId, names, limits]: readonly string[],
 ): string {
-  const next = (lane: string) => `from ${jobs} as job
-            where job.queue_name = ${lane}.queue_name and job.priority = ${lane}.priority and job.run_at is null
-              and not job.run_alone and job.seq > ${lane}.head`;
   return `wanted as materialized (
       select * from unnest(${names}::text[], ${limits}::integer[]) as w(queue_name, slots)
     ), candidate as materialized (
       select lane.queue_name, lane.priority, wanted.slots
         from wanted
-       cross join lateral (select * from ${lanes} as lane where lane.queue_name = wanted.queue_name and lane.mode = 'c' offset 0) as lane
-       where not exists (select from ${queues} as queue
-                          where queue.name = lane.queue_name and queue.paused_at is not null and coalesce(queue.paused_until, 'infinity') > now()
-                         offset 0)
-         and exists (select ${next('lane')} offset 0)
+        join ${lanes} as lane on lane.queue_name = wanted.queue_name
+       where lane.mode = 'c'
+         and not exists (select from ${queues} as queue
+                          where queue.name = lane.queue_name and queue.paused_at is not null and coalesce(queue.paused_until, 'infinity') > now())
+         and exists (select from ${jobs} as job
+                      where job.queue_name = lane.queue_name and job.priority = lane.priority and job.run_at is null
+                        and not job.run_alone and job.seq > lane.head)
     ), gate as materialized (
-      select lane.queue_name, lane.priority, lane.head, candidate.slots,
-             count(*) over (partition by lane.queue_name) > 1 as shared
+      select lane.queue_name, lane.priority, lane.head, candidate.slots
         from candidate
-       cross join lateral (
-         select * from ${lanes} as lane
-          where lane.queue_name = candidate.queue_name and lane.priority = candidate.priority
-            for update skip locked) as lane
-    ), filled as materialized (
-      select gate.*, case when gate.shared then (select count(*) from (select ${next('gate')} limit gate.slots) as job) end as ready
+        join ${lanes} as lane on lane.queue_name = candidate.queue_name and lane.priority = candidate.priority
+         for update of lane skip locked
+    ), ranked as materialized (
+      select taken.*, gate.slots, row_number() over (partition by gate.queue_name order by gate.priority, taken.seq) as place
         from gate
-    ), share as materialized (
-      select filled.queue_name, filled.priority, filled.head, nextval(${leasesSeq}) as lease_id,
-             greatest(filled.slots - coalesce(sum(filled.ready) over before, 0), 0)::integer as slots
-        from filled
-      window before as (partition by filled.queue_name order by filled.priority rows between unbounded preceding and 1 preceding)
-    ), taken as materialized (
-      select share.lease_id, job.*
-        from share
        cross join lateral (
-         select ${CLAIMED_COLUMNS} ${next('share')} order by job.seq limit share.slots) as job
+         select job.* from ${jobs} as job
+          where job.queue_name = gate.queue_name and job.priority = gate.priority and job.run_at is null
+            and not job.run_alone and job.seq > gate.head
+          order by job.seq
+          limit gate.slots) as taken
     ), batch as materialized (
-      select share.lease_id, share.queue_name, share.priority, mine.head, mine.seqs
-        from (select taken.lease_id, max(taken.seq) as head, array_agg(taken.seq) as seqs from taken group by taken.lease_id) as mine
-        join share on share.lease_id = mine.lease_id
+      select picked.queue_name, picked.priority, max(picked.seq) as head, array_agg(picked.seq) as seqs,
+             json_agg(${CLAIM_TUPLE} order by picked.seq)::text as jobs
+        from ranked as picked
+       where picked.place <= picked.slots
+       group by picked.queue_name, picked.priority
     ), moved as (
       update ${lanes} as lane set head = batch.head
         from batch where lane.queue_name = batch.queue_name and lane.priority = batch.priority
     ), lease as (
-      insert into ${leases} (id, worker_id, queue_name, priority, seqs) overriding system value
-      select batch.lease_id, ${workerId}::integer, batch.queue_name, batch.priority, batch.seqs from batch
+      insert into ${leases} (worker_id, queue_name, priority, seqs)
+      select ${workerId}::integer, batch.queue_name, batch.priority, batch.seqs from batch
+      returning id, queue_name, priority
     )`;
 }
 
-/** `summary`: what comes with the rows, as arguments of `json_build_object`. See {@link ClaimedRow}. */
-function claimRows(summary: string): string {
-  return `select taken.*, null::json as summary from taken
-    union all
-    select null, null, null, null, null, null, null, null, null, null, null, null, null,
-           json_build_object('skipped', (select count(*) from candidate) - (select count(*) from gate), ${summary})`;
-}
+const CLAIM_ROWS = `select lease.id as lease_id, batch.queue_name, batch.priority, batch.jobs, contended.skipped`;
+const CLAIM_FROM = `from (select ((select count(*) from candidate) - (select count(*) from gate))::integer as skipped) as contended
+    left join (batch join lease on lease.queue_name = batch.queue_name and lease.priority = batch.priority) on true`;
 
 function claimValues(args: ClaimArgs): unknown[] {
   return [args.workerId, args.queues, numberArray(args.limits)];
@@ -95,12 +103,12 @@ function claimValues(args: ClaimArgs): unknown[] {
  *
  * Commits asynchronously: a claim lost in a crash of the server is undone whole, head and lease together.
  */
-export const claimJobs = statement<ClaimArgs, ClaimedRow>({
+export const claimJobs = statement<ClaimArgs, ClaimRow>({
   name: 'claim_jobs',
   text: (tables) => `with ${claimParts(tables, ['$1', '$2', '$3'])}
-    ${claimRows(`'relaxed', set_config('synchronous_commit', 'off', true)`)}`,
+    ${CLAIM_ROWS}, set_config('synchronous_commit', 'off', true) as relaxed
+    ${CLAIM_FROM}`,
   values: claimValues,
-  texts: true,
 });
 
 /** Acks: jobs by id and token, and the leases that are finished with them. */
@@ -115,15 +123,10 @@ export interface AckRow {
   readonly acked: string[] | null;
 }
 
-/**
- * The ids find the jobs, the pairs fence them. `is true` keeps the second condition a lookup in a hash table; as a join the planner
- * would be free to read all of jobs, once its statistics are from when the table was empty.
- */
 function ackParts({ jobs, leases }: Tables, [ids, seqs, done]: readonly string[]): string {
   return `acked as (
-      delete from ${jobs} as job
-       where job.id = any (${ids}::bigint[])
-         and ((job.id, job.seq) in (select * from unnest(${ids}::bigint[], ${seqs}::bigint[]))) is true
+      delete from ${jobs} as job using unnest(${ids}::bigint[], ${seqs}::bigint[]) as ended(id, seq)
+       where job.id = ended.id and job.seq = ended.seq
       returning job.id
     ), dropped as (
       delete from ${leases} where id = any (${done}::bigint[])
@@ -131,7 +134,7 @@ function ackParts({ jobs, leases }: Tables, [ids, seqs, done]: readonly string[]
 }
 
 const ackedOf = (ids: string) =>
-  `(select case when count(*) < cardinality(${ids}::bigint[]) then coalesce(array_agg(id::text), '{}') end from acked)`;
+  `(select case when count(*) < cardinality(${ids}::bigint[]) then coalesce(array_agg(id::text), '{}') end from acked) as acked`;
 
 function ackValues(args: AckArgs): unknown[] {
   return [numberArray(args.ids), numberArray(args.seqs), numberArray(args.leases)];
@@ -144,15 +147,15 @@ function ackValues(args: AckArgs): unknown[] {
 export const ackJobs = statement<AckArgs, AckRow>({
   name: 'ack_jobs',
   text: (tables) => `with ${ackParts(tables, ['$1', '$2', '$3'])}
-    select ${ackedOf('$1')} as acked`,
+    select ${ackedOf('$1')}`,
   values: ackValues,
 });
 
-/** {@link ackJobs} and {@link claimJobs} in one statement and one commit: half the commits of a busy worker. Its summary has both. */
-export const ackAndClaimJobs: Statement<AckArgs & ClaimArgs, ClaimedRow> = statement({
+/** {@link ackJobs} and {@link claimJobs} in one statement and one commit: half the commits of a busy worker. */
+export const ackAndClaimJobs: Statement<AckArgs & ClaimArgs, AckRow & ClaimRow> = statement({
   name: 'ack_and_claim_jobs',
   text: (tables) => `with ${ackParts(tables, ['$1', '$2', '$3'])}, ${claimParts(tables, ['$4', '$5', '$6'])}
-    ${claimRows(`'acked', ${ackedOf('$1')}`)}`,
+    ${CLAIM_ROWS}, ${ackedOf('$1')}
+    ${CLAIM_FROM}`,
   values: (args) => [...ackValues(args), ...claimValues(args)],
-  texts: true,
 });

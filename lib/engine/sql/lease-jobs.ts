@@ -66,18 +66,10 @@ export const releaseLeases = statement<
   name: 'release_leases',
   text: ({ jobs, jobsSeq, leases, schema }) => `with given as (
       delete from ${leases} where id = any ($1::bigint[]) returning queue_name, priority, seqs
-    ), held as materialized (
-      select job.id, job.seq
-        from given
-       cross join lateral unnest(given.seqs) as leased(seq)
-       cross join lateral (
-         select * from ${jobs} as job
-          where job.queue_name = given.queue_name and job.priority = given.priority and job.seq = leased.seq and job.run_at is null
-         offset 0) as job
     ), back as (
       update ${jobs} as job set seq = nextval(${jobsSeq})
-        from held
-       where job.id between held.id and held.id and job.seq = held.seq
+        from (select given.queue_name, given.priority, unnest(given.seqs) as seq from given) as held
+       where job.queue_name = held.queue_name and job.priority = held.priority and job.seq = held.seq and job.run_at is null
       returning job.id, job.queue_name
     ), rung as materialized (
       select ${schema}.ring(queue_name) from (select distinct queue_name from back) as ready

@@ -22,7 +22,7 @@ export const promoteJobs = statement<PromoteArgs, PromotedRow>({
       select id from ${jobs} where run_at <= now() and run_at < 'infinity' order by run_at limit $1::integer for update skip locked
     ), promoted as (
       update ${jobs} as job set run_at = null, ready_at = job.run_at, seq = nextval(${jobsSeq})
-        from due where job.id between due.id and due.id
+        from due where job.id = due.id
       returning job.queue_name
     ), queue as materialized (
       select queue_name, count(*)::integer as count from promoted group by queue_name

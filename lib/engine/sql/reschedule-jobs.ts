@@ -45,7 +45,7 @@ export const rescheduleJobs = statement<RescheduleArgs, RescheduledRow>({
                              when ended.delay_ms = 0 then now() end,
              failed_at = case when ended.delay_ms is null then now() end
         from ended
-       where job.id between ended.id and ended.id and job.seq = ended.seq
+       where job.id = ended.id and job.seq = ended.seq
       returning job.id, job.queue_name, job.run_at
     ), dropped as (
       delete from ${leases} where id = any ($6::bigint[])

@@ -42,14 +42,12 @@ export const rescueJobs = statement<RescueArgs, RescuedRow>({
       select job.id, job.seq, doomed.id as lease_id
         from doomed
        cross join lateral unnest(doomed.seqs) as leased(seq)
-       cross join lateral (
-         select * from ${jobs} as job
-          where job.queue_name = doomed.queue_name and job.priority = doomed.priority and job.seq = leased.seq and job.run_at is null
-         offset 0) as job
+        join ${jobs} as job
+          on job.queue_name = doomed.queue_name and job.priority = doomed.priority and job.seq = leased.seq and job.run_at is null
     ), free as materialized (
-      select job.id, job.seq
-        from held
-       cross join lateral (select * from ${jobs} as job where job.id = held.id and job.seq = held.seq for update skip locked) as job
+      select job.id, job.seq from held
+        join ${jobs} as job on job.id = held.id and job.seq = held.seq
+         for update of job skip locked
     ), saved as (
       update ${jobs} as job
          set seq = nextval(${jobsSeq}), run_count = job.run_count + 1, crash_count = job.crash_count + 1,
@@ -58,7 +56,7 @@ export const rescueJobs = statement<RescueArgs, RescuedRow>({
              run_at = case when job.crash_count + 1 >= $2::integer or job.run_count + 1 >= job.max_attempts then 'infinity'::timestamptz end,
              failed_at = case when job.crash_count + 1 >= $2::integer or job.run_count + 1 >= job.max_attempts then now() end
         from free
-       where job.id between free.id and free.id and job.seq = free.seq
+       where job.id = free.id and job.seq = free.seq
       returning job.id, job.queue_name, job.run_count, job.failed_at
     ), dropped as (
       delete from ${leases} as lease using doomed

@@ -1,5 +1,4 @@
 import type { ClaimArgs } from './claim-jobs.js';
-import type { ClaimedRow } from './claimed-row.js';
 import { numberArray, statement } from './statement.js';
 
 export interface SweepArgs extends ClaimArgs {
@@ -7,9 +6,12 @@ export interface SweepArgs extends ClaimArgs {
   readonly deep: boolean;
 }
 
-/** What a sweep says besides the jobs it took. */
-export interface SweepSummary {
-  /** Lanes that are still to be swept. */
+/** A row a lease; then one row with `lease_id` null whose `unclean` counts the lanes still to be swept. */
+export interface SweepRow {
+  readonly lease_id: string | null;
+  readonly queue_name: string | null;
+  readonly priority: number | null;
+  readonly jobs: string | null;
   readonly unclean: number;
 }
 
@@ -17,11 +19,12 @@ export interface SweepSummary {
  * Takes jobs that claims cannot see: those that committed behind a lane's head, and those of new priorities. A database
  * function (see the migration), because its search needs a snapshot younger than the lane's lock.
  */
-export const sweepJobs = statement<SweepArgs, ClaimedRow>({
+export const sweepJobs = statement<SweepArgs, SweepRow>({
   name: 'sweep_jobs',
-  text: ({ schema }) => `select * from ${schema}.sweep($1::integer, $2::text[], $3::integer[], $4::boolean)`,
+  text: ({ schema }) => `select lease as lease_id, queue as queue_name, lane as priority, jobs::text as jobs,
+           case when lease is null then lane else 0 end as unclean, set_config('synchronous_commit', 'off', true) as relaxed
+      from ${schema}.sweep($1::integer, $2::text[], $3::integer[], $4::boolean)`,
   values: (args) => [args.workerId, args.queues, numberArray(args.limits), args.deep],
-  texts: true,
 });
 
 export interface ClaimAloneArgs {
@@ -30,11 +33,11 @@ export interface ClaimAloneArgs {
 }
 
 /** One job on its last chance after crashes, for a worker that runs nothing else. */
-export const claimAlone = statement<ClaimAloneArgs, ClaimedRow>({
+export const claimAlone = statement<ClaimAloneArgs, Omit<SweepRow, 'unclean'>>({
   name: 'claim_alone',
-  text: ({ schema }) => `select * from ${schema}.claim_alone($1::integer, $2::text[])`,
+  text: ({ schema }) => `select lease as lease_id, queue as queue_name, lane as priority, jobs::text as jobs
+      from ${schema}.claim_alone($1::integer, $2::text[])`,
   values: (args) => [args.workerId, args.queues],
-  texts: true,
 });
 
 /** Whether jobs on their last chance wait in some of these queues, that nobody runs yet and that may run. */

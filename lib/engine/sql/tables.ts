@@ -12,8 +12,6 @@ export interface Tables {
   readonly jobsSeq: string;
   readonly lanes: string;
   readonly leases: string;
-  /** The sequence of their ids, as a string literal for `nextval`. */
-  readonly leasesSeq: string;
   readonly workers: string;
   readonly queues: string;
   readonly migrations: string;
@@ -41,7 +39,6 @@ export function tablesOf(schema: string): Tables {
     jobsSeq: `'"${schema}".jobs_seq'`,
     lanes: table('lanes'),
     leases: table('leases'),
-    leasesSeq: `'"${schema}".leases_id_seq'`,
     workers: table('workers'),
     queues: table('queues'),
     migrations: table('migrations'),

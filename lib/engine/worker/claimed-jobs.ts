@@ -1,62 +1,47 @@
 import { mayPollute } from '../codec/json-codec.js';
 import type { ClaimedJob, JobMeta } from '../job/job.js';
-import type { ClaimedJobRow, ClaimedRow } from '../sql/claimed-row.js';
+import type { ClaimTuple } from '../sql/claim-jobs.js';
 
-/** The jobs of one lease, in ready order. */
-export interface Lease {
-  readonly id: string;
-  readonly queue: string;
-  readonly jobs: readonly ClaimedJob[];
+/** The row of a lease, from a claim or a sweep. */
+export interface LeaseRow {
+  readonly lease_id: string | null;
+  readonly queue_name: string | null;
+  readonly priority: number | null;
+  readonly jobs: string | null;
 }
 
 const NO_META: JobMeta = Object.freeze({});
 
-/** The leases that a claim or a sweep took. */
-export function leasesOf(rows: readonly ClaimedRow[], alone = false): Lease[] {
-  const leases = new Map<string, Lease & { readonly jobs: ClaimedJob[] }>();
-  for (const row of rows) {
-    if (row[0] === null) continue; // the summary
-    const job = claimedJobOf(row, alone);
-    const lease = leases.get(job.leaseId);
-    if (lease === undefined) leases.set(job.leaseId, { id: job.leaseId, queue: job.queue, jobs: [job] });
-    else lease.jobs.push(job);
-  }
-  return [...leases.values()];
+/** The jobs a lease took, in ready order; none for a row that says that nothing was taken. */
+export function claimedJobsOf(row: LeaseRow, alone = false): ClaimedJob[] {
+  const { lease_id: leaseId, queue_name: queue, jobs } = row;
+  if (leaseId === null || queue === null || jobs === null) return [];
+  const suspect = mayPollute(jobs);
+  const priority = row.priority ?? 0;
+  return (JSON.parse(jobs) as ClaimTuple[]).map((tuple) =>
+    claimedJobOf(tuple, { leaseId, queue, priority, suspect, alone }),
+  );
 }
 
 function claimedJobOf(
-  [
-    leaseId,
-    queue,
-    priority,
-    id,
-    seq,
-    runCount,
-    crashCount,
-    maxAttempts,
-    createdMs,
-    readyMs,
-    group,
-    meta,
-    payload,
-  ]: ClaimedJobRow,
-  alone: boolean,
+  [id, seq, runCount, crashCount, maxAttempts, createdAt, readyAt, group, meta, payload]: ClaimTuple,
+  lease: Pick<ClaimedJob, 'leaseId' | 'queue' | 'priority' | 'suspect' | 'alone'>,
 ): ClaimedJob {
   return {
     id,
     seq,
-    queue,
-    priority: Number(priority),
-    runCount: Number(runCount),
-    crashCount: Number(crashCount),
-    maxAttempts: maxAttempts === null ? undefined : Number(maxAttempts),
-    createdAt: Number(createdMs),
-    readyAt: Number(readyMs ?? createdMs),
+    queue: lease.queue,
+    priority: lease.priority,
+    runCount,
+    crashCount,
+    maxAttempts: maxAttempts ?? undefined,
+    createdAt,
+    readyAt: readyAt ?? createdAt,
     group: group ?? undefined,
-    meta: meta === null ? NO_META : (JSON.parse(meta) as JobMeta),
-    payload: JSON.parse(payload),
-    leaseId,
-    suspect: mayPollute(payload),
-    alone,
+    meta: meta ?? NO_META,
+    payload,
+    leaseId: lease.leaseId,
+    suspect: lease.suspect,
+    alone: lease.alone,
   };
 }

@@ -5,13 +5,12 @@ import { Deferred } from '../lifecycle/deferred.js';
 import { pause } from '../lifecycle/pause.js';
 import type { Service } from '../lifecycle/service.js';
 import { Wakeup } from '../lifecycle/wakeup.js';
-import { ackAndClaimJobs, ackJobs, type AckRow, claimJobs, type ClaimSummary } from '../sql/claim-jobs.js';
-import { type ClaimedRow, summaryOf } from '../sql/claimed-row.js';
+import { ackAndClaimJobs, ackJobs, claimJobs, type ClaimRow } from '../sql/claim-jobs.js';
 import { releaseLeases } from '../sql/lease-jobs.js';
 import { rescheduleJobs } from '../sql/reschedule-jobs.js';
-import { claimAlone, sweepJobs, type SweepSummary } from '../sql/sweep-jobs.js';
-import { leasesOf } from './claimed-jobs.js';
-import type { Claimer, Demand, Yield } from './claimer.js';
+import { claimAlone, sweepJobs } from '../sql/sweep-jobs.js';
+import { claimedJobsOf, type LeaseRow } from './claimed-jobs.js';
+import type { Claimer, Demand } from './claimer.js';
 import type { Doorbell } from './doorbell.js';
 import type { Isolation } from './isolation.js';
 import type { LeaseBook } from './lease-book.js';
@@ -172,7 +171,7 @@ export class Dispatcher implements Service {
     const batch = settler.takeAcks();
     try {
       const rows = await session.run(ackAndClaimJobs, { ...batch.args, ...claim });
-      settler.confirmed(batch, summaryOf<AckRow>(rows)?.acked ?? undefined);
+      settler.confirmed(batch, rows[0]?.acked ?? undefined);
       return this.#claimed(demand, mark, claim.workerId, rows);
     } catch (error) {
       settler.failed(batch, error);
@@ -214,9 +213,9 @@ export class Dispatcher implements Service {
     if (scheduled.length > 0) this.parts.onScheduled(Math.min(...scheduled));
   }
 
-  #claimed(demand: Demand, mark: number, workerId: number, rows: readonly ClaimedRow[]): void {
+  #claimed(demand: Demand, mark: number, workerId: number, rows: readonly ClaimRow[]): void {
     const taken = this.#deliver(workerId, rows);
-    this.#contended = taken.length === 0 && (summaryOf<ClaimSummary>(rows)?.skipped ?? 0) > 0;
+    this.#contended = taken.length === 0 && (rows[0]?.skipped ?? 0) > 0;
     this.parts.claimer.answered(demand, taken, this.#contended ? -1 : mark);
     if (taken.length > 0) {
       this.parts.pacer.active();
@@ -250,7 +249,7 @@ export class Dispatcher implements Service {
     const workerId = keeper.workerId;
     const rows = await session.run(sweepJobs, { workerId, ...capacity, deep: kind === 'deep' });
     const now = performance.now();
-    sweeps.swept(kind, now, now - startedAt, summaryOf<SweepSummary>(rows)?.unclean ?? 0);
+    sweeps.swept(kind, now, now - startedAt, rows.at(-1)?.unclean ?? 0);
     const found = this.#deliver(workerId, rows);
     for (const { queue } of found) this.hint(queue);
     return found.length > 0;
@@ -266,15 +265,18 @@ export class Dispatcher implements Service {
   }
 
   /** Gives claimed jobs to their pools. A reply that comes after the worker was declared dead is given back. */
-  #deliver(workerId: number, rows: readonly ClaimedRow[], alone = false): Yield[] {
-    const taken: Yield[] = [];
-    for (const { id, queue, jobs } of leasesOf(rows, alone)) {
+  #deliver(workerId: number, rows: readonly LeaseRow[], alone = false): { queue: string; jobs: number }[] {
+    const taken: { queue: string; jobs: number }[] = [];
+    for (const row of rows) {
+      const jobs = claimedJobsOf(row, alone);
+      if (jobs.length === 0) continue;
+      const { leaseId, queue } = jobs[0] as { leaseId: string; queue: string };
       const pool = this.parts.claimer.pool(queue);
       if (workerId !== this.parts.keeper.workerId || !this.#claiming || pool === undefined) {
-        void this.giveBack([id]);
+        void this.giveBack([leaseId]);
         continue;
       }
-      this.parts.book.opened(id, jobs.length);
+      this.parts.book.opened(leaseId, jobs.length);
       pool.deliver(jobs);
       taken.push({ queue, jobs: jobs.length });
     }

@@ -238,7 +238,7 @@ export class Worker implements Service {
 
   #announceStart(claimed: ClaimedJob): void {
     if (!this.options.events.observed) return;
-    const waitMs = Math.max(0, Date.now() - claimed.readyAt);
+    const waitMs = Math.max(0, Date.now() - Date.parse(claimed.readyAt));
     this.options.events.emit({
       type: 'started',
       queue: claimed.queue,

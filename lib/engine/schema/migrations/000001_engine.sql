@@ -173,19 +173,16 @@ create trigger requeue after update of run_count on {{schema}}.jobs
 
 -- Finds what claims cannot see: lanes of priorities that are new, and jobs that committed behind a lane's head because their
 -- transaction overlapped a claim. The lane is locked first, so that the search, whose snapshot is taken afterwards, sees every lease.
--- `deep` searches from the beginning instead of from `low`. A row a job, then one without: its summary counts the lanes still to be swept.
+-- `deep` searches from the beginning instead of from `low`. A row a lease, then one without: its `lane` counts the lanes still to be swept.
 create function {{schema}}.sweep(worker integer, queues text[], limits integer[], deep boolean)
-returns table (lease_id bigint, queue_name text, priority smallint, id bigint, seq bigint, run_count integer, crash_count integer, max_attempts integer,
-  created_ms double precision, ready_ms double precision, group_key text, meta jsonb, payload jsonb, summary json) language plpgsql as $$
-#variable_conflict use_column
+returns table (queue text, lane smallint, lease bigint, jobs json) language plpgsql as $$
 declare
   wanted record;
   gate record;
-  taken integer;
+  taken bigint[];
   now_xmin xid8;
   now_xmax xid8;
 begin
-  perform set_config('synchronous_commit', 'off', true);  -- a lease lost in a crash is undone whole, as with a claim
   for wanted in select q, l from unnest(queues, limits) as w(q, l) where l > 0 loop
     insert into {{schema}}.lanes (queue_name, priority)
     select wanted.q, gap.found
@@ -208,43 +205,48 @@ begin
          for update of l skip locked
     loop
       exit when wanted.l <= 0;
-      select pg_snapshot_xmin(s), pg_snapshot_xmax(s) into now_xmin, now_xmax from pg_current_snapshot() as s;
-      -- "not in" looks the leased ones up in a hash table; a join of theirs would compare each with each.
-      return query
-      with found as materialized (
+      with leased as materialized (
+        select unnest(l.seqs) as seq from {{schema}}.leases as l where l.queue_name = wanted.q and l.priority = gate.priority
+      ), found as materialized (
         select j.* from {{schema}}.jobs as j
          where j.queue_name = wanted.q and j.priority = gate.priority and j.run_at is null and not j.run_alone
            and j.seq > gate.low and j.seq <= gate.head
-           and j.seq not in (select unnest(l.seqs) from {{schema}}.leases as l where l.queue_name = wanted.q and l.priority = gate.priority)
+           and not exists (select from leased where leased.seq = j.seq)
          order by j.seq
          limit wanted.l
       ), written as (
         insert into {{schema}}.leases (worker_id, queue_name, priority, seqs)
         select worker, wanted.q, gate.priority, array_agg(found.seq) from found having count(*) > 0
-        returning id
+        returning id, seqs
       )
-      select written.id, found.queue_name, found.priority, found.id, found.seq, found.run_count, found.crash_count, found.max_attempts,
-             date_part('epoch', found.created_at) * 1000, date_part('epoch', found.ready_at) * 1000, found.group_key, found.meta, found.payload, null::json
-        from written cross join found;
-      get diagnostics taken = row_count;
-      wanted.l := wanted.l - taken;
+      select written.id, written.seqs,
+             (select json_agg(json_build_array(found.id::text, found.seq::text, found.run_count, found.crash_count, found.max_attempts,
+                found.created_at, found.ready_at, found.group_key, found.meta, found.payload) order by found.seq) from found),
+             pg_snapshot_xmin(s), pg_snapshot_xmax(s)
+        into lease, taken, jobs, now_xmin, now_xmax
+        from pg_current_snapshot() as s left join written on true;
+      if lease is not null then
+        queue := wanted.q;
+        lane := gate.priority;
+        wanted.l := wanted.l - cardinality(taken);
+        return next;
+      end if;
       if wanted.l > 0 and now_xmin >= gate.mark_xmax then
         update {{schema}}.lanes as l set low = gate.mark, mark = gate.head, mark_xmax = now_xmax
          where l.queue_name = wanted.q and l.priority = gate.priority and l.low < l.head;
       end if;
     end loop;
   end loop;
-  return query
-  select null::bigint, null, null::smallint, null::bigint, null::bigint, null::integer, null::integer, null::integer,
-         null::double precision, null::double precision, null, null::jsonb, null::jsonb, json_build_object('unclean', count(*))
-    from {{schema}}.lanes as l where l.queue_name = any (queues) and l.low < l.head;
+  queue := null;
+  lease := null;
+  jobs := null;
+  select count(*) into lane from {{schema}}.lanes as l where l.queue_name = any (queues) and l.low < l.head;
+  return next;
 end $$;
 
--- One job whose last chance it is (see jobs.run_alone), for a worker that runs nothing else. Same locking and same rows as sweep().
+-- One job whose last chance it is (see jobs.run_alone), for a worker that runs nothing else. Same locking as sweep().
 create function {{schema}}.claim_alone(worker integer, queues text[])
-returns table (lease_id bigint, queue_name text, priority smallint, id bigint, seq bigint, run_count integer, crash_count integer, max_attempts integer,
-  created_ms double precision, ready_ms double precision, group_key text, meta jsonb, payload jsonb, summary json) language plpgsql as $$
-#variable_conflict use_column
+returns table (queue text, lane smallint, lease bigint, jobs json) language plpgsql as $$
 declare
   candidate record;
 begin
@@ -259,7 +261,6 @@ begin
                          where q.name = candidate.queue_name and q.paused_at is not null and coalesce(q.paused_until, 'infinity') > now())
         for update skip locked;
     continue when not found;
-    return query
     with found as materialized (
       select j.* from {{schema}}.jobs as j
        where j.queue_name = candidate.queue_name and j.priority = candidate.priority and j.run_at is null and j.run_alone
@@ -272,10 +273,17 @@ begin
       select worker, found.queue_name, found.priority, array[found.seq] from found
       returning id
     )
-    select written.id, found.queue_name, found.priority, found.id, found.seq, found.run_count, found.crash_count, found.max_attempts,
-           date_part('epoch', found.created_at) * 1000, date_part('epoch', found.ready_at) * 1000, found.group_key, found.meta, found.payload, null::json
-      from written cross join found;
-    exit when found;
+    select written.id,
+           json_build_array(json_build_array(found.id::text, found.seq::text, found.run_count, found.crash_count, found.max_attempts,
+             found.created_at, found.ready_at, found.group_key, found.meta, found.payload))
+      into lease, jobs
+      from found cross join written;
+    if lease is not null then
+      queue := candidate.queue_name;
+      lane := candidate.priority;
+      return next;
+      return;
+    end if;
   end loop;
 end $$;
 
