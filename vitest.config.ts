@@ -4,10 +4,11 @@ import { defineConfig } from 'vitest/config';
 const report = process.env['TASKMASTER_TEST_REPORT'];
 
 /** Folders of `test/` whose tests need no database. */
-const PURE = ['unit', 'property'];
+const PURE = ['unit'];
 
 /** Folders of `test/` whose tests share one embedded server, each test with a database of its own. */
 const DATABASE = [
+  'property',
   'sql',
   'integration',
   'conformance',

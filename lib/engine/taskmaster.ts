@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { Database } from './connection/database.js';
-import { reasonOf } from './connection/pg-errors.js';
+import { isConnectionFailure, reasonOf } from './connection/pg-errors.js';
 import { TransactionScope } from './connection/transaction.js';
 import { EngineRun } from './engine-run.js';
 import { ClosedError } from './errors.js';
@@ -8,6 +8,7 @@ import { EventHub } from './events.js';
 import { Deferred } from './lifecycle/deferred.js';
 import { HandlerList } from './handler-list.js';
 import type { Handler, HandlerRegistration } from './job/handler.js';
+import { pause } from './lifecycle/pause.js';
 import type { ResolvedOptions, TaskmasterOptions } from './options.js';
 import { Publisher } from './publisher/publisher.js';
 import { resolveOptions } from './resolve-options.js';
@@ -31,6 +32,7 @@ export interface HealthReport {
 }
 
 const PING_MS = 2_000;
+const RETRY_MS = 250;
 
 /**
  * The engine without Nest: composes the parts, starts and stops them in order, and exposes the publisher.
@@ -181,7 +183,7 @@ export class Taskmaster {
     this.#startCancelled = new AbortController();
     try {
       await this.#opened(this.#startCancelled.signal);
-      await this.#serveAll();
+      await this.#startRun(this.#startCancelled.signal);
     } catch (error) {
       await this.#abandon();
       throw error;
@@ -203,6 +205,23 @@ export class Taskmaster {
     cancelled.addEventListener('abort', onAbort, { once: true });
     await Promise.race([this.open().then(() => this.#opening), stopped.promise]);
     cancelled.removeEventListener('abort', onAbort);
+  }
+
+  /** A connection that breaks while the parts start is no reason to give up: they start anew. */
+  async #startRun(cancelled: AbortSignal): Promise<void> {
+    const deadline =
+      performance.now() + (this.options.connect === 'lazy' ? Infinity : this.options.connectTimeoutMs);
+    for (;;) {
+      try {
+        return await this.#serveAll();
+      } catch (error) {
+        if (!isConnectionFailure(error) || performance.now() + RETRY_MS >= deadline || cancelled.aborted)
+          throw error;
+        await this.#run?.stop().catch(() => {}); // for the same reason
+        this.#run = undefined;
+        await pause(RETRY_MS, cancelled);
+      }
+    }
   }
 
   async #abandon(): Promise<void> {
@@ -243,7 +262,7 @@ export class Taskmaster {
 
   async #end(): Promise<void> {
     if (this.#starting === undefined) return;
-    if (!this.#connected) this.#startCancelled.abort();
+    this.#startCancelled.abort();
     await this.#starting.catch(() => {}); // who started it has the error
     if (this.#state !== 'running') return;
     this.#state = 'draining';

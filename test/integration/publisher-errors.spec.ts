@@ -58,9 +58,9 @@ describe.each(calls)('%s', (_name, call) => {
 
   it('says that the pool had no connection to spare', async () => {
     const database = await testDatabase();
-    const connection = { ...database.config, max: 1 };
-    const { pool, publisher } = await openEngine(database, { connection, connectTimeoutMs: 300 });
-    const client = await pool.connect();
+    const connection = { ...database.config, max: 1, connectionTimeoutMillis: 300 };
+    const { pool, publisher } = await openEngine(database, { connection });
+    const client = await eventually(() => pool.connect()); // a slow machine may take longer to connect
     await expect(call(publisher)).rejects.toMatchObject({ code: 'TM_DATABASE_UNREACHABLE' });
     client.release();
     await expect(call(publisher)).resolves.toBeDefined();

@@ -66,6 +66,28 @@ describe('start() and stop()', () => {
   });
 });
 
+describe('a start during which the connection breaks', () => {
+  it.each([
+    ['when it looks for the schema', { to: /pg_catalog.pg_namespace/ }],
+    ['when it registers its worker', { to: /register_worker/ }],
+    ['when it opens its lanes', { to: /open_lanes/ }],
+  ])('is tried again: %s', async (_name, reply) => {
+    const database = await testDatabase();
+    const { proxy, connection } = await faultyProxy(database);
+    for (const connect of ['eager', 'lazy'] as const) {
+      const { taskmaster, log } = idleEngine(database, handlers, { connection, connect });
+      const lost = proxy.dropReply(reply);
+      await taskmaster.start();
+      await lost;
+      await log.of('engineStarted').count(1);
+      await new JobTable(database).insert('mail');
+      await log.of('completed').count(1);
+      await taskmaster.close();
+    }
+    expect(await new JobTable(database).workers().then((workers) => workers.length)).toBeLessThanOrEqual(2); // of lost replies
+  });
+});
+
 describe('close()', () => {
   const closings: Record<string, (taskmaster: Taskmaster) => Promise<unknown>> = {
     'before anything else': () => Promise.resolve(),

@@ -68,7 +68,8 @@ describe('everything at once', () => {
       expect(await effectsOf(database)).toEqual({ jobs: await effectJobs(database), twice: 0 });
       // A process that is starved for longer than its lease is declared dead while it runs jobs, and they overlap with
       // their next run: it says so. Without that nothing may.
-      if (seen.steadyLost === 0) expect([seen.overlaps, seen.ackedTwice]).toEqual([0, 0]);
+      const excused = seen.steadyLost > 0;
+      expect(excused ? [0, 0] : [seen.overlaps, seen.ackedTwice]).toEqual([0, 0]);
       // that the chaos was one
       expect(inserted.rolledBack).toBeGreaterThan(0);
       for (const happened of [seen.rescued, seen.leaseLost, seen.retried, seen.killed, seen.cutOff])

@@ -1,5 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { snooze, type Job } from '../../lib/engine/index.js';
+import type { Job } from '../../lib/engine/index.js';
 import { gate } from '../support/gate.js';
 import { SignalPoint } from '../support/signal-point.js';
 import { testDatabase } from '../support/test-database.js';
@@ -40,12 +41,12 @@ describe('jobs that were claimed ahead of handlers that turned out slow', () => 
   });
 
   it('go there also when the worker is kept busy by another queue', async () => {
-    let busy = true;
-    const { database, jobs, closed } = await ahead({ busy: () => (busy ? snooze(0) : undefined) });
-    await jobs.insertMany('busy', 5);
+    const { database, jobs, closed } = await ahead({ busy: { concurrency: 5, handle: () => delay(1) } });
+    await jobs.insertMany('busy', 30_000); // there is always something that has ended, and something to claim
     const ran = await helper(database);
     await ran.count(98);
-    busy = false;
+    expect((await jobs.all()).some((job) => job.queue_name === 'busy')).toBe(true);
+    await database.query(`delete from ${jobs.schema}.jobs where queue_name = 'busy'`);
     closed.open();
     await jobs.empty();
   });

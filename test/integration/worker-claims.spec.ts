@@ -7,6 +7,7 @@ import { eventually } from '../support/eventually.js';
 import { gate } from '../support/gate.js';
 import { SignalPoint } from '../support/signal-point.js';
 import { testDatabase, type TestDatabase } from '../support/test-database.js';
+import { audited } from './support/audit.js';
 import { JobTable } from './support/job-table.js';
 import { statementRunner } from './support/statement-runner.js';
 import { NO_BELLS, workingEngine } from './support/working-engine.js';
@@ -23,12 +24,15 @@ describe('a claim', () => {
   it('is of jobs with a handler here only', async () => {
     const database = await testDatabase();
     const jobs = new JobTable(database);
+    const audit = await audited(database);
     const { log } = await workingEngine(database, { known: () => undefined });
+    await database.query(`insert into ${jobs.schema}.lanes (queue_name, priority) values ('unknown', 0)`); // others serve it
     const unknown = await jobs.insert('unknown');
     await jobs.insert('known');
     await log.of('completed').count(1);
     expect(await jobs.of(unknown)).toMatchObject({ state: 'ready', run_count: 0 });
     expect(log.of('started').values.map((event) => event.queue)).toEqual(['known']);
+    expect((await audit.counts()).handedOut).toBe(1);
   });
 
   it('is of queues that this process consumes only', async () => {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LeaseBook } from '../../lib/engine/worker/lease-book.js';
@@ -30,7 +31,7 @@ interface Statement {
   readonly closed: readonly string[];
 }
 
-/** The database beside the book: what is settled there, which leases are left. A failed statement may have been carried out. */
+/** The database beside the book: what is settled there, and which leases are left. */
 class World {
   readonly book = new LeaseBook();
   /** Jobs that have ended here and are not confirmed, by their lease. */
@@ -87,7 +88,7 @@ class World {
     for (const id of jobs) this.leases.set(id, (this.leases.get(id) ?? 0) - 1);
     for (const id of closed) {
       // The invariant: a lease goes only when none of its jobs is left.
-      if (!this.lost.has(id)) expect(this.leases.get(id)).toBe(0);
+      if (!this.lost.has(id)) assert.equal(this.leases.get(id), 0);
       this.leases.delete(id);
     }
     this.book.settled(jobs, closed);

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { DatabaseUnreachableError } from '../errors.js';
+import { ClosedError, DatabaseUnreachableError } from '../errors.js';
 import type { EventHub } from '../events.js';
 import { pause } from '../lifecycle/pause.js';
 import type { ConnectionOption, MultiHostConfig, ResolvedOptions } from '../options.js';
@@ -8,7 +8,7 @@ import { tablesOf, type Tables } from '../sql/tables.js';
 import { Cluster, type Connected, destroy } from './cluster.js';
 import { type ConnectionTarget, targetsOf } from './connection-target.js';
 import { EmbeddedPostgres } from './embedded.js';
-import { databaseErrorOf, sqlStateOf } from './pg-errors.js';
+import { databaseErrorOf, isConnectionFailure, sqlStateOf } from './pg-errors.js';
 import { createPool } from './pool.js';
 import { Session } from './session.js';
 
@@ -85,15 +85,7 @@ export class Database {
    */
   async open(waitMs: number): Promise<void> {
     if (this.#embedded !== undefined) await this.#startEmbedded(this.#embedded);
-    const { client, direct } = await this.#reach(performance.now() + waitMs);
-    try {
-      this.#direct = direct;
-      await this.#migrate(client);
-    } catch (error) {
-      throw databaseErrorOf('migration', error);
-    } finally {
-      await client.end().catch(() => destroy(client));
-    }
+    await this.#prepare(performance.now() + waitMs);
   }
 
   /** A new connection of the engine's own. */
@@ -120,15 +112,27 @@ export class Database {
     this.#cluster.retarget(targetsOf(embedded.connectionConfig));
   }
 
-  async #reach(deadline: number): Promise<Connected> {
+  /** Again and again while there is no connection, or while it breaks: a migration happens as a whole or not at all. */
+  async #prepare(deadline: number): Promise<void> {
     for (;;) {
       try {
-        return await this.#cluster.connect({ signal: this.#closing.signal });
+        return await this.#migrateOver(await this.#cluster.connect({ signal: this.#closing.signal }));
       } catch (error) {
-        if (isHopeless(error) || performance.now() + RETRY_MS >= deadline || this.#closing.signal.aborted)
-          throw error;
+        if (this.#closing.signal.aborted) throw new ClosedError('open');
+        const over = performance.now() + RETRY_MS >= deadline;
+        if (over || !isConnectionFailure(error) || isHopeless(error))
+          throw databaseErrorOf('migration', error);
         await pause(RETRY_MS, this.#closing.signal);
       }
+    }
+  }
+
+  async #migrateOver({ client, direct }: Connected): Promise<void> {
+    this.#direct = direct;
+    try {
+      await this.#migrate(client);
+    } finally {
+      await client.end().catch(() => destroy(client));
     }
   }
 

@@ -27,6 +27,7 @@ export interface RescheduledRow {
  * Settles attempts that did not end with an ack: retry, fail, snooze, hand back. Fenced by the token, and a new one is
  * drawn: whoever still runs the old attempt can write nothing more.
  *
+ * Queues with something ready are rung, and so is whoever promotes: this worker may stop before the delay is over.
  * A failed job has a `run_count` of at least 1, whatever happened: 0 is the user's way to say "requeue".
  */
 export const rescheduleJobs = statement<RescheduleArgs, RescheduledRow>({
@@ -50,7 +51,9 @@ export const rescheduleJobs = statement<RescheduleArgs, RescheduledRow>({
     ), dropped as (
       delete from ${leases} where id = any ($6::bigint[])
     ), rung as materialized (
-      select ${schema}.ring(queue_name) from (select distinct queue_name from settled where run_at is null) as ready
+      select ${schema}.ring(bell)
+        from (select distinct case when run_at is null then queue_name else '' end as bell
+                from settled where run_at is null or run_at < 'infinity') as awaited
     )
     select settled.id, (select count(*) from rung) as rung from settled`,
   values: ({ jobs, leases }) => [

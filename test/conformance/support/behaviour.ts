@@ -151,7 +151,12 @@ export function behavesAsAnEngine(variant: Variant): void {
       const { taskmaster, publish, state } = await worldOf(variant);
       const stop = gate();
       const options = { concurrency: 2 };
-      taskmaster.register({ queue: 'mail', label: 'mail', options, handle: () => stop.pass() });
+      taskmaster.register({
+        queue: 'mail',
+        label: 'mail',
+        options,
+        handle: (_payload, job) => stop.pass(job.signal),
+      });
       await taskmaster.start();
       const jobs = [await publish('mail', 1), await publish('mail', 2), await publish('mail', 3)];
       await stop.reached(2);

@@ -112,7 +112,7 @@ describe('WorkerPool', () => {
     expect(pool.takeBuffered()).toEqual([]);
   });
 
-  it('forgets what is buffered of leases that were taken away, and tells what runs', () => {
+  it('forgets what is buffered of leases that were taken away, and tells what runs', async () => {
     const closed = gate();
     const reasons: unknown[] = [];
     const handle = (job: Job) => {
@@ -121,11 +121,10 @@ describe('WorkerPool', () => {
     };
     const { pool } = testPool({ concurrency: 2, handle });
     pool.deliver([...jobs(1, 1, 'kept'), ...jobs(2, 3, 'lost'), ...jobs(4, 4, 'kept')]);
-    return settle().then(() => {
-      pool.loseLeases(new Set(['lost']), (claimed) => new LeaseLostError(claimed.queue, claimed.id));
-      expect(reasons).toMatchObject([{ jobId: '2' }]);
-      expect(pool.takeBuffered().map((job) => job.id)).toEqual(['4']);
-    });
+    await settle();
+    pool.loseLeases(new Set(['lost']), (claimed) => new LeaseLostError(claimed.queue, claimed.id));
+    expect(reasons).toMatchObject([{ jobId: '2' }]);
+    expect(pool.takeBuffered().map((job) => job.id)).toEqual(['4']);
   });
 
   it('frees its slots at once when everything is released', async () => {
