@@ -55,6 +55,7 @@ describe('the bell', () => {
       `insert into ${jobs} (queue_name, payload) select 'mail', '1' from generate_series(1, 500)`,
     );
     await handled.count(500);
+    await bells.count(1); // it may come after the job: a worker that is awake already looks by itself
     expect(bells.values).toEqual(['mail']);
   });
 
@@ -63,6 +64,7 @@ describe('the bell', () => {
     await database.query(`insert into ${jobs} (queue_name, payload) values ('other', '1')`);
     await database.query(`insert into ${jobs} (queue_name, payload) values ('mail', '1')`);
     await handled.count(1);
+    await bells.count(1);
     expect(bells.values).toEqual(['mail']);
   });
 
@@ -72,7 +74,7 @@ describe('the bell', () => {
       `insert into ${jobs} (queue_name, payload, run_at) values ('mail', '1', now() + interval '50 milliseconds')`,
     );
     const [job] = await handled.count(1);
-    expect(bells.values[0]).toBe('');
+    expect((await bells.count(1))[0]).toBe('');
     const [row] = await database.query<{ early: boolean }>('select now() < $1::timestamptz as early', [
       job?.runAt,
     ]);
@@ -86,6 +88,7 @@ describe('the bell', () => {
     );
     await database.query(`insert into ${jobs} (queue_name, payload) values ('mail', '"committed"')`);
     expect((await handled.count(1)).map((job) => job.payload)).toEqual(['committed']);
+    await bells.count(1);
     expect(bells.values).toEqual(['mail']);
   });
 });

@@ -8,7 +8,7 @@ import { Wakeup } from '../lifecycle/wakeup.js';
 import { ackAndClaimJobs, ackJobs, claimJobs, type ClaimRow } from '../sql/claim-jobs.js';
 import { releaseLeases } from '../sql/lease-jobs.js';
 import { rescheduleJobs } from '../sql/reschedule-jobs.js';
-import { claimAlone, sweepJobs } from '../sql/sweep-jobs.js';
+import { aloneWaiting, claimAlone, sweepJobs } from '../sql/sweep-jobs.js';
 import { claimedJobsOf, type LeaseRow } from './claimed-jobs.js';
 import type { Claimer, Demand } from './claimer.js';
 import type { Doorbell } from './doorbell.js';
@@ -135,6 +135,7 @@ export class Dispatcher implements Service {
 
   /** The most useful thing to do now. False when there is nothing, or nothing that could be done. */
   async #step(): Promise<boolean> {
+    if (this.parts.isolation.doubtful()) await this.#lookForAlone();
     const found = await this.#sweepIfDue();
     const demand = this.#mayClaim() ? this.parts.claimer.demand() : undefined;
     const { hasAcks, hasOthers } = this.parts.settler;
@@ -253,6 +254,13 @@ export class Dispatcher implements Service {
     const found = this.#deliver(workerId, rows);
     for (const { queue } of found) this.hint(queue);
     return found.length > 0;
+  }
+
+  async #lookForAlone(): Promise<void> {
+    const { claimer, isolation, session } = this.parts;
+    const [alone] = await session.run(aloneWaiting, { queues: claimer.queues });
+    if (alone?.waiting === true) isolation.found();
+    else isolation.gone();
   }
 
   async #claimAlone(): Promise<boolean> {

@@ -1,6 +1,8 @@
 /** How long claims are held back to empty the process for a job on its last chance: doubled each time it was in vain. */
 const FIRST_HOLD_MS = 2_000;
 const LONGEST_HOLD_MS = 60_000;
+/** While claims are held back it is asked this often whether another worker has taken the job meanwhile. */
+const DOUBT_MS = 250;
 
 /**
  * Room for jobs on their last chance: one that may kill its process runs with nothing beside it. While some wait, claims are
@@ -13,6 +15,7 @@ export class Isolation {
   #heldSince: number | undefined;
   #holdMs = FIRST_HOLD_MS;
   #nextHoldAt = 0;
+  #seenAt = -Infinity;
 
   /** Jobs on their last chance wait, as far as is known. */
   get waiting(): boolean {
@@ -20,8 +23,20 @@ export class Isolation {
   }
 
   /** Some wait in the database. */
-  found(): void {
+  found(now = performance.now()): void {
     this.#waiting = true;
+    this.#seenAt = now;
+  }
+
+  /** None waits any more: another worker has taken it. */
+  gone(): void {
+    this.#waiting = false;
+    this.#heldSince = undefined;
+  }
+
+  /** Claims are held back for a job that was last seen a while ago. */
+  doubtful(now = performance.now()): boolean {
+    return this.waiting && this.#heldSince !== undefined && now - this.#seenAt >= DOUBT_MS;
   }
 
   /** Whether ordinary claims should wait. */

@@ -32,6 +32,19 @@ describe('Isolation', () => {
     expect(isolation.holdsBack(BUSY, 8_000)).toBe(false);
   });
 
+  it('asks now and then whether the job still waits, while it holds claims back', () => {
+    const isolation = new Isolation();
+    isolation.found(0);
+    expect(isolation.doubtful(250)).toBe(false); // nothing is held back yet
+    isolation.holdsBack(BUSY, 0);
+    expect([isolation.doubtful(249), isolation.doubtful(250)]).toEqual([false, true]);
+    isolation.found(250);
+    expect([isolation.doubtful(499), isolation.doubtful(500)]).toEqual([false, true]);
+    isolation.gone();
+    expect(isolation.doubtful(1_000)).toBe(false);
+    expect(isolation.holdsBack(BUSY, 1_000)).toBe(false);
+  });
+
   it('never has more patience than a minute', () => {
     const isolation = new Isolation();
     isolation.found();
