@@ -59,6 +59,8 @@ export {
   AckOutcome,
   HandlerOutcome,
   isHandlerOutcome,
+  rateLimited,
+  RateLimitedOutcome,
   reject,
   RejectOutcome,
   retry,
@@ -72,9 +74,13 @@ export { defineQueue } from './engine/job/define-queue.js';
 export type { AnyQueue } from './engine/job/queue.js';
 export type {
   DtoOptions,
+  KeyConcurrency,
   QueueDefinition,
   QueueDefinitionOptions,
+  QueueLimits,
   QueueOptions,
+  RateLimit,
+  Retention,
 } from './engine/job/queue-definition.js';
 export type {
   InputOf,
@@ -86,7 +92,13 @@ export type {
 export type { Backoff, BackoffPolicy } from './engine/retry/backoff.js';
 export type { DtoClass } from './engine/codec/dto-schema.js';
 export type { StandardIssue, StandardResult, StandardSchema } from './engine/codec/standard-schema.js';
-export type { EnqueuedJob, EnqueueOptions, JobOptions, NewJob } from './engine/publisher/enqueue-options.js';
+export type {
+  EnqueuedJob,
+  EnqueueOptions,
+  JobOptions,
+  NewJob,
+  UniqueOptions,
+} from './engine/publisher/enqueue-options.js';
 export type { SqlExecutor, Transaction } from './engine/connection/executor.js';
 
 // Options.
@@ -102,6 +114,7 @@ export type {
 
 // Events and health.
 export type {
+  CancelledEvent,
   CompletedEvent,
   DatabaseLostEvent,
   DatabaseRestoredEvent,
@@ -119,8 +132,10 @@ export type {
   ListenerLostEvent,
   ListenerRestoredEvent,
   ListenerUnavailableEvent,
+  PausedEvent,
   ReleasedEvent,
   RescuedEvent,
+  ResumedEvent,
   RetriedEvent,
   SnoozedEvent,
   StartedEvent,
@@ -143,6 +158,7 @@ export {
   InvalidOptionsError,
   InvalidPayloadError,
   InvalidQueueNameError,
+  JobCancelledError,
   JobTimeoutError,
   JobTransactionError,
   LeaseLostError,

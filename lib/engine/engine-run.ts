@@ -5,6 +5,7 @@ import type { EventHub } from './events.js';
 import type { Handler } from './job/handler.js';
 import { type Service, startAll, stopAll } from './lifecycle/service.js';
 import { Listener } from './listener/listener.js';
+import { EffectApplier } from './maintenance/effect-applier.js';
 import { Rescuer } from './maintenance/rescuer.js';
 import type { ResolvedOptions } from './options.js';
 import { Promoter } from './scheduler/promoter.js';
@@ -19,6 +20,8 @@ export interface EngineRunOptions {
   readonly resolved: ResolvedOptions;
 }
 
+/** What is said to everybody, and no bell of a queue: its name could not begin like this. */
+const CONTROL = /^\u0001([a-z]+):(.*)$/s;
 /** The bell of newly scheduled jobs. */
 const SCHEDULED = '';
 
@@ -32,6 +35,7 @@ export class EngineRun implements Service {
   readonly #worker: Worker;
   readonly #promoter: Promoter;
   readonly #rescuer: Rescuer;
+  readonly #effects: EffectApplier;
 
   constructor(private readonly options: EngineRunOptions) {
     const { database, events, resolved, scope } = options;
@@ -46,8 +50,10 @@ export class EngineRun implements Service {
       configs: () => database.configs,
       bells: { arm: (queues) => this.#arm(queues), disarm: (queues) => this.#disarm(queues) },
       onScheduled: (inMs) => this.#promoter.scheduled(inMs),
+      onEffects: () => this.#effects.call(),
       onOutage: () => this.#rescuer.grace(),
     });
+    this.#effects = new EffectApplier({ session: this.#session, events });
     this.#promoter = new Promoter({
       session: this.#session,
       events,
@@ -115,6 +121,7 @@ export class EngineRun implements Service {
       ...(this.#listener === undefined ? [] : [this.#listener]),
       this.#promoter,
       this.#rescuer,
+      this.#effects,
       this.#worker,
     ];
   }
@@ -126,10 +133,29 @@ export class EngineRun implements Service {
       tables: database.tables,
       events,
       notify: async (channel, payload) => void (await this.#session.run(notifyChannel, { channel, payload })),
-      onRing: (queue) => (queue === SCHEDULED ? this.#promoter.rang() : this.#worker.rang(queue)),
+      onRing: (message) => this.#heard(message),
       onRestored: () => this.#bellsLost(),
       onLost: () => this.#bellsLost(),
     });
+  }
+
+  #heard(message: string): void {
+    const [, kind, subject = ''] = CONTROL.exec(message) ?? [];
+    if (kind !== undefined) return this.#told(kind, subject);
+    if (message !== SCHEDULED) return this.#worker.rang(message);
+    this.#promoter.rang();
+    this.#effects.call();
+  }
+
+  /** Other kinds are for others, or of a later release. */
+  #told(kind: string, subject: string): void {
+    const { events } = this.options;
+    if (kind === 'cancel') this.#worker.cancel(subject);
+    if (kind === 'paused') events.emit({ type: 'paused', queue: subject });
+    if (kind === 'resumed') {
+      events.emit({ type: 'resumed', queue: subject });
+      this.#worker.hint(subject);
+    }
   }
 
   /** Whatever was armed is not armed any more. */

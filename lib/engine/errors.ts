@@ -234,6 +234,18 @@ export class ClosedError extends TaskmasterError {
   }
 }
 
+/** The reason of a job's `signal` when somebody has cancelled the job. */
+export class JobCancelledError extends TaskmasterError {
+  readonly code = 'TM_CANCELLED';
+
+  constructor(
+    readonly queue: string,
+    readonly jobId: string,
+  ) {
+    super(`Job ${jobId} of ${JSON.stringify(queue)} has been cancelled.`);
+  }
+}
+
 /** A call was made before the engine was opened. */
 export class NotOpenError extends TaskmasterError {
   readonly code = 'TM_NOT_OPEN';

@@ -56,6 +56,20 @@ export interface SnoozedEvent extends AttemptEventBase {
   readonly type: 'snoozed';
   readonly delayMs: number;
 }
+/** Somebody cancelled it while it ran, and its handler has ended without an ack; or it was cancelled before it ran again. */
+export interface CancelledEvent extends AttemptEventBase {
+  readonly type: 'cancelled';
+  readonly runMs: number;
+}
+/** Nothing of this queue starts, in any process, until it is resumed. */
+export interface PausedEvent extends EventBase {
+  readonly type: 'paused';
+  readonly queue: string;
+}
+export interface ResumedEvent extends EventBase {
+  readonly type: 'resumed';
+  readonly queue: string;
+}
 /** Handed back unfinished because the worker stops; no attempt is spent. */
 export interface ReleasedEvent extends AttemptEventBase {
   readonly type: 'released';
@@ -136,6 +150,9 @@ export type TaskmasterEvent =
   | RetriedEvent
   | FailedEvent
   | SnoozedEvent
+  | CancelledEvent
+  | PausedEvent
+  | ResumedEvent
   | ReleasedEvent
   | LeaseLostEvent
   | RescuedEvent

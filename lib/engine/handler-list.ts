@@ -2,7 +2,7 @@ import { DuplicateHandlerError } from './errors.js';
 import type { Handler, HandlerOptions, HandlerRegistration } from './job/handler.js';
 import type { Job } from './job/job.js';
 import type { AnyQueue } from './job/queue.js';
-import type { QueueDefinitionOptions } from './job/queue-definition.js';
+import type { QueueDefinitionOptions, QueueLimits } from './job/queue-definition.js';
 import { queueNameOf } from './job/queue-name.js';
 import { checkHandlerOptions } from './option-checks.js';
 import type { ResolvedOptions } from './options.js';
@@ -27,6 +27,11 @@ export class HandlerList {
   /** Those this process works for. */
   get consumed(): readonly Handler[] {
     return this.all.filter((handler) => this.options.consumes(handler.queue));
+  }
+
+  /** What is known of a queue's limits. */
+  limitsOf(queue: string): QueueLimits | undefined {
+    return this.#handlers.get(queue)?.options ?? this.#definitions.get(queue);
   }
 
   /** @throws DuplicateHandlerError, InvalidQueueNameError, InvalidOptionsError */

@@ -3,19 +3,35 @@ export { Taskmaster } from './taskmaster.js';
 export type { HealthReport, RegisteredHandler, TaskmasterState } from './taskmaster.js';
 export type { Handler, HandlerOptions, HandlerRegistration } from './job/handler.js';
 export { Publisher } from './publisher/publisher.js';
-export type { EnqueuedJob, EnqueueOptions, JobOptions, NewJob } from './publisher/enqueue-options.js';
+export type {
+  EnqueuedJob,
+  EnqueueOptions,
+  JobOptions,
+  NewJob,
+  UniqueOptions,
+} from './publisher/enqueue-options.js';
 export { defineQueue } from './job/define-queue.js';
 export type {
   DtoOptions,
+  KeyConcurrency,
   QueueDefinition,
   QueueDefinitionOptions,
+  QueueLimits,
   QueueOptions,
+  RateLimit,
+  Retention,
 } from './job/queue-definition.js';
 export type { AnyQueue } from './job/queue.js';
 export type { InputOf, PayloadOf, ResultOf, TaskmasterQueues } from './job/queue-types.js';
 export { Job } from './job/job.js';
-export { ack, HandlerOutcome, isHandlerOutcome, reject, retry, snooze } from './job/outcome.js';
-export type { AckOutcome, RejectOutcome, RetryOutcome, SnoozeOutcome } from './job/outcome.js';
+export { ack, HandlerOutcome, isHandlerOutcome, rateLimited, reject, retry, snooze } from './job/outcome.js';
+export type {
+  AckOutcome,
+  RateLimitedOutcome,
+  RejectOutcome,
+  RetryOutcome,
+  SnoozeOutcome,
+} from './job/outcome.js';
 export type { Backoff, BackoffPolicy } from './retry/backoff.js';
 export type { Middleware } from './worker/middleware.js';
 export type { DtoClass } from './codec/dto-schema.js';

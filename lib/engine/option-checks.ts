@@ -5,6 +5,7 @@ import type { DtoOptions, QueueDefinitionOptions } from './job/queue-definition.
 import { queueNameProblem } from './job/queue-name.js';
 import {
   boolean,
+  callable,
   check,
   integer,
   isObject,
@@ -23,6 +24,9 @@ import { BACKOFF_POLICY_DEFAULTS, MAX_DELAY_MS } from './retry/retry-delay.js';
 const MAX_CONCURRENCY = 10_000;
 const MAX_ATTEMPTS = 1_000_000;
 const MAX_TAGS = 20;
+const MAX_LIMIT = 1_000_000_000;
+const MAX_KEY_BYTES = 256;
+const MAX_DEPENDENCIES = 10_000;
 
 const delay = integer(0, MAX_DELAY_MS);
 const delays = listOf(delay, { min: 1, max: 1_000 });
@@ -63,18 +67,42 @@ const schema = check('a Standard Schema, such as one of zod, valibot or arktype'
   return isObject(standard) && typeof standard['validate'] === 'function';
 });
 
+const period = check(
+  `an integer from 0 to ${MAX_DELAY_MS}, or Infinity`,
+  (value) =>
+    value === Infinity ||
+    (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_DELAY_MS),
+);
+const limit: Check = (value, at, problems) => {
+  if (typeof value !== 'function') integer(1, MAX_LIMIT)(value, at, problems);
+};
+
 /** The options of every queue; also the module's `defaults`. */
 export const QUEUE_CHECKS = {
   concurrency: integer(1, MAX_CONCURRENCY),
   maxAttempts: integer(1, MAX_ATTEMPTS),
   backoff,
   timeoutMs: timeout(1),
+  retention: object({ completedMs: period, failedMs: period, cancelledMs: period }),
+} satisfies Checks;
+
+/** Options of definitions and handlers that hold jobs back. */
+const LIMIT_CHECKS = {
+  globalConcurrency: integer(1, MAX_LIMIT),
+  keyConcurrency: object({ key: callable, limit }, ['key', 'limit']),
+  rateLimit: object({ limit: integer(1, MAX_LIMIT), periodMs: integer(1, MAX_DELAY_MS), key: callable }, [
+    'limit',
+    'periodMs',
+  ]),
+  groupConcurrency: integer(1, MAX_LIMIT),
+  onFailure: oneOf('skip', 'block'),
+  ageing: object({ everyMs: integer(100, MAX_DELAY_MS) }, ['everyMs']),
 } satisfies Checks;
 
 const dto = check('a class', (value) => typeof value === 'function');
 
-const DEFINITION_CHECKS = { ...QUEUE_CHECKS, schema } satisfies Checks;
-const HANDLER_CHECKS = { ...QUEUE_CHECKS, transactional: boolean } satisfies Checks;
+const DEFINITION_CHECKS = { ...QUEUE_CHECKS, ...LIMIT_CHECKS, schema } satisfies Checks;
+const HANDLER_CHECKS = { ...QUEUE_CHECKS, ...LIMIT_CHECKS, transactional: boolean } satisfies Checks;
 
 /** Text that `jsonb` can store. */
 const storable = check(
@@ -82,7 +110,49 @@ const storable = check(
   (value) => typeof value === 'string' && storageProblem(value) === undefined,
 );
 
+/** The key of a group or of a unique job: text of at most 256 bytes. */
+export const keyText = check(
+  `text of 1 to ${MAX_KEY_BYTES} bytes without NUL and lone surrogates`,
+  (value) =>
+    typeof value === 'string' &&
+    value !== '' &&
+    Buffer.byteLength(value) <= MAX_KEY_BYTES &&
+    storageProblem(value) === undefined,
+);
+
+const debounce = object({ debounceMs: delay, maxWaitMs: delay }, ['debounceMs']);
+const conflict: Check = (value, at, problems) => {
+  if (isObject(value)) return debounce(value, at, problems);
+  oneOf('keep', 'replace', 'merge', 'latest', 'abort')(value, at, problems);
+};
+const uniqueShape = object({
+  key: keyText,
+  fields: listOf(storable, { min: 1, max: MAX_TAGS }),
+  scope: oneOf('pending', 'active', 'forever'),
+  periodMs: integer(1, MAX_DELAY_MS),
+  onConflict: conflict,
+});
+const unique: Check = (value, at, problems) => {
+  uniqueShape(value, at, problems);
+  if (!isObject(value)) return;
+  if ((value['key'] === undefined) === (value['fields'] === undefined))
+    problems.push(`${at}: expected either key or fields`);
+  if (value['scope'] === 'active' && value['onConflict'] === 'latest')
+    problems.push(
+      `${at}.scope: 'latest' keeps one that runs and one that waits, so the scope cannot be 'active'`,
+    );
+};
+const jobId = check('the id of a job, or what enqueue answered', (value) =>
+  /^[1-9]\d{0,18}$/.test(String(isObject(value) ? value['id'] : value)),
+);
+
 const JOB_CHECKS = {
+  group: keyText,
+  groupConcurrency: integer(1, MAX_LIMIT),
+  unique,
+  dependsOn: listOf(jobId, { max: MAX_DEPENDENCIES }),
+  onParentFailure: oneOf('cancel', 'fail', 'ignore'),
+  keepResult: boolean,
   runAt: check('a valid Date of the years 1 to 9999', isStorableDate),
   delayMs: delay,
   priority: integer(-32_768, 32_767),

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { AnyQueue } from './job/queue.js';
 import type { QueueOptions } from './job/queue-definition.js';
+import { RETENTION_DEFAULTS } from './job/retention.js';
 import type { Middleware } from './worker/middleware.js';
 import type { Transaction } from './connection/executor.js';
 
@@ -109,6 +110,7 @@ export const QUEUE_DEFAULTS = Object.freeze({
     jitter: true,
   } as const),
   timeoutMs: 900_000,
+  retention: RETENTION_DEFAULTS,
 } satisfies Required<QueueOptions>);
 
 export const LEASE_DEFAULTS = Object.freeze({

@@ -70,6 +70,7 @@ export class Taskmaster {
       maxPayloadBytes: this.options.maxPayloadBytes,
       named: () => this.#database.named,
       target: () => this.#database.target,
+      limitsOf: (queue) => this.#handlers.limitsOf(queue),
       onCommitted: (queue, delayMs) => this.#run?.committed(queue, delayMs),
     });
   }

@@ -54,6 +54,16 @@ export function logLineOf(event: TaskmasterEvent): LogLine | undefined {
         attempt: event.runCount,
         delay: ms(event.delayMs),
       });
+    case 'cancelled':
+      return logged('log', {
+        ...job(event),
+        status: 'cancelled',
+        attempt: event.runCount,
+        time: ms(event.runMs),
+      });
+    case 'paused':
+    case 'resumed':
+      return logged('log', { queue: event.queue, status: event.type });
     case 'released':
       return logged('log', { ...job(event), status: 'released', attempt: event.runCount });
     case 'leaseLost':

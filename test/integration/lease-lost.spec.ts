@@ -111,8 +111,8 @@ describe('a worker that is dead', () => {
     const id = await jobs.insert('mail');
     await database.query(
       `with dead as (insert into ${jobs.schema}.workers (name, expires_at) values ('dead', now()) returning id)
-       insert into ${jobs.schema}.leases (worker_id, queue_name, priority, seqs)
-       select dead.id, 'mail', 0, array_agg(seq) from dead, ${jobs.schema}.jobs group by dead.id`,
+       insert into ${jobs.schema}.leases (worker_id, queue_name, priority, seqs, ids)
+       select dead.id, 'mail', 0, array_agg(job.seq), array_agg(job.id) from dead, ${jobs.schema}.jobs as job group by dead.id`,
     );
     await database.query(
       `insert into ${jobs.schema}.lanes (queue_name, priority, head) select 'mail', 0, seq from ${jobs.schema}.jobs`,
@@ -195,8 +195,8 @@ describe('a rescue that races a settlement', () => {
     const jobs = new JobTable(database);
     const id = await jobs.insert('mail');
     const [row] = await database.query<{ seq: string }>(
-      `insert into ${jobs.schema}.leases (worker_id, queue_name, priority, seqs)
-       select 0, 'mail', 0, array_agg(seq) from ${jobs.schema}.jobs returning seqs[1] as seq`,
+      `insert into ${jobs.schema}.leases (worker_id, queue_name, priority, seqs, ids)
+       select 0, 'mail', 0, array_agg(seq), array_agg(id) from ${jobs.schema}.jobs returning seqs[1] as seq`,
     );
     const locker = await database.client();
     const own = await database.client();

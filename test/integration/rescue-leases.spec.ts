@@ -12,8 +12,8 @@ import { SHORT_LEASE, workingEngine } from './support/working-engine.js';
 async function leaseToDead(database: TestDatabase, jobs: JobTable, queue: string): Promise<void> {
   await database.query(
     `with dead as (insert into ${jobs.schema}.workers (name, expires_at) values ('dead', '-infinity') returning id),
-          held as (insert into ${jobs.schema}.leases (worker_id, queue_name, priority, seqs)
-                   select dead.id, job.queue_name, job.priority, array[job.seq]
+          held as (insert into ${jobs.schema}.leases (worker_id, queue_name, priority, seqs, ids)
+                   select dead.id, job.queue_name, job.priority, array[job.seq], array[job.id]
                      from dead, ${jobs.schema}.jobs as job where job.queue_name = $1)
      insert into ${jobs.schema}.lanes (queue_name, priority, head) select $1, 0, max(seq) from ${jobs.schema}.jobs`,
     [queue],

@@ -10,29 +10,53 @@ const CLAIM = {
   priority: 'smallint',
   jobs: 'text',
   skipped: 'integer',
+  limited: 'text[]',
+  grouped: 'text[]',
 };
 
 /** What every statement takes and gives; the types of its arguments and rows say the same in TypeScript. */
 const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   ack_and_claim_jobs: {
     takes: ['bigint[]', 'bigint[]', 'bigint[]', 'integer', 'text[]', 'integer[]'],
-    gives: { ...CLAIM, acked: 'text[]' },
+    gives: { ...CLAIM, acked: 'text[]', outcome: 'text' },
   },
-  ack_jobs: { takes: ['bigint[]', 'bigint[]', 'bigint[]'], gives: { acked: 'text[]' } },
-  ack_locked_job: { takes: ['bigint', 'bigint'], gives: { id: 'bigint' } },
+  ack_jobs: { takes: ['bigint[]', 'bigint[]', 'bigint[]'], gives: { acked: 'text[]', outcome: 'text' } },
+  ack_locked_job: {
+    takes: ['bigint', 'bigint', 'text', 'double precision'],
+    gives: { id: 'bigint', outcome: 'text' },
+  },
   alone_waiting: { takes: ['text[]'], gives: { waiting: 'boolean' } },
+  apply_effects: { takes: ['integer'], gives: { applied: 'integer' } },
   arm_bells: { takes: ['text[]'], gives: { pg_advisory_lock_shared: 'void' } },
+  cancelled_jobs: { takes: ['integer'], gives: { id: 'bigint' } },
   claim_alone: {
     takes: ['integer', 'text[]'],
     gives: { lease_id: 'bigint', queue_name: 'text', priority: 'smallint', jobs: 'text' },
   },
   claim_jobs: { takes: ['integer', 'text[]', 'integer[]'], gives: { ...CLAIM, relaxed: 'text' } },
+  claim_limited: {
+    takes: ['integer', 'text[]', 'integer[]', 'integer[]'],
+    gives: {
+      lease_id: 'bigint',
+      queue_name: 'text',
+      priority: 'smallint',
+      jobs: 'text',
+      wait_ms: 'double precision',
+      relaxed: 'text',
+    },
+  },
   disarm_bells: { takes: ['text[]'], gives: { pg_advisory_unlock_shared: 'boolean' } },
   enqueue_jobs: { takes: ['json'], gives: { id: 'bigint' } },
+  enqueue_rules: { takes: ['json'], gives: { id: 'bigint', deduplicated: 'boolean' } },
+  finish_jobs: {
+    takes: ['text', 'bigint[]', 'bigint[]', 'text[]', 'double precision[]', 'bigint[]'],
+    gives: { id: 'bigint', outcome: 'text' },
+  },
   heartbeat: {
     takes: ['integer', 'double precision'],
     gives: { now_ms: 'double precision', workers: 'integer', relaxed: 'text' },
   },
+  hold_queues: { takes: ['text[]', 'double precision[]'], gives: {} },
   list_leases: { takes: ['integer'], gives: { id: 'bigint', settled: 'boolean' } },
   lock_job: { takes: ['bigint', 'bigint'], gives: { id: 'bigint' } },
   next_due: { takes: [], gives: { in_ms: 'double precision' } },
@@ -61,6 +85,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
       relaxed: 'text',
     },
   },
+  sync_queues: { takes: ['json'], gives: {} },
   unregister_worker: { takes: ['integer'], gives: {} },
 };
 

@@ -5,6 +5,7 @@ import type {
   DtoOptions,
   QueueDefinition,
   QueueDefinitionOptions,
+  QueueLimits,
   QueueOptions,
 } from './queue-definition.js';
 import { assertQueueName } from './queue-name.js';
@@ -25,7 +26,7 @@ type SchemaTypes<Schema extends AnySchema> = NonNullable<Schema['~standard']['ty
  */
 export function defineQueue<Schema extends AnySchema>(
   name: string,
-  options: QueueOptions & { readonly schema: Schema },
+  options: QueueOptions & QueueLimits & { readonly schema: Schema },
 ): QueueDefinition<SchemaTypes<Schema>['output'], unknown, SchemaTypes<Schema>['input']>;
 export function defineQueue<Payload extends object>(
   name: string,

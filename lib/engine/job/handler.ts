@@ -1,5 +1,5 @@
 import type { StandardSchema } from '../codec/standard-schema.js';
-import type { QueueOptions } from './queue-definition.js';
+import type { QueueLimits, QueueOptions } from './queue-definition.js';
 import type { Job } from './job.js';
 import type { AnyQueue } from './queue.js';
 
@@ -8,13 +8,13 @@ export interface Handler {
   readonly queue: string;
   /** Where it comes from, for messages: `MailHandlers.send`. */
   readonly label: string;
-  readonly options: Required<QueueOptions> & { readonly transactional: boolean };
+  readonly options: Required<QueueOptions> & QueueLimits & { readonly transactional: boolean };
   readonly schema: StandardSchema | undefined;
   readonly handle: (payload: unknown, job: Job) => unknown;
 }
 
 /** Options a handler may set beside those of its queue. */
-export interface HandlerOptions extends QueueOptions {
+export interface HandlerOptions extends QueueOptions, QueueLimits {
   /**
    * The handler runs in a transaction, `job.tx`, that commits its writes and the ack together. It holds a
    * connection and a snapshot for as long as it runs: for handlers of seconds, not of minutes. @default false

@@ -17,6 +17,8 @@ export interface ClaimedJob {
   /** ISO 8601; when the job became runnable. */
   readonly readyAt: string;
   readonly group: string | undefined;
+  /** Bits of {@link JOB_FLAGS}. */
+  readonly flags: number;
   readonly meta: JobMeta;
   readonly payload: unknown;
   /** The lease that holds it. */

@@ -1,5 +1,11 @@
 import { isHandlerOutcome } from './outcome.js';
-import type { AckOutcome, RejectOutcome, RetryOutcome, SnoozeOutcome } from './outcome.js';
+import type {
+  AckOutcome,
+  RateLimitedOutcome,
+  RejectOutcome,
+  RetryOutcome,
+  SnoozeOutcome,
+} from './outcome.js';
 
 /** What a handler said about its job, however it said it. */
 export type Outcome =
@@ -8,6 +14,7 @@ export type Outcome =
   /** `delayMs` undefined: the backoff decides. */
   | { readonly kind: 'retry'; readonly delayMs: number | undefined; readonly reason: unknown }
   | { readonly kind: 'snooze'; readonly delayMs: number }
+  | { readonly kind: 'rateLimited'; readonly retryAfterMs: number }
   /** It threw. */
   | { readonly kind: 'error'; readonly error: unknown };
 
@@ -30,7 +37,9 @@ function outcomeIn(value: unknown): Outcome | undefined {
   }
 }
 
-function spoken(said: AckOutcome | RejectOutcome | RetryOutcome | SnoozeOutcome): Outcome {
+function spoken(
+  said: AckOutcome | RejectOutcome | RetryOutcome | SnoozeOutcome | RateLimitedOutcome,
+): Outcome {
   switch (said.kind) {
     case 'ack':
       return { kind: 'ack', result: said.result };
@@ -40,6 +49,8 @@ function spoken(said: AckOutcome | RejectOutcome | RetryOutcome | SnoozeOutcome)
       return { kind: 'retry', delayMs: said.delayMs, reason: said.reason };
     case 'snooze':
       return { kind: 'snooze', delayMs: said.delayMs };
+    case 'rateLimited':
+      return { kind: 'rateLimited', retryAfterMs: said.retryAfterMs };
   }
   // Reached by a newer copy of this package: what it meant is unknown, and an ack would lose the job.
   return {

@@ -4,10 +4,10 @@
  */
 const OUTCOME = Symbol.for('taskmaster:outcome');
 
-/** Base of the values made by `ack`, `reject`, `retry` and `snooze`. */
+/** Base of the values made by `ack`, `reject`, `retry`, `snooze` and `rateLimited`. */
 export abstract class HandlerOutcome extends Error {
   readonly [OUTCOME] = true;
-  abstract readonly kind: 'ack' | 'reject' | 'retry' | 'snooze';
+  abstract readonly kind: 'ack' | 'reject' | 'retry' | 'snooze' | 'rateLimited';
 }
 
 /** Done; see {@link ack}. */
@@ -49,6 +49,15 @@ export class SnoozeOutcome extends HandlerOutcome {
   }
 }
 
+/** Somebody else's limit was met; see {@link rateLimited}. */
+export class RateLimitedOutcome extends HandlerOutcome {
+  readonly kind = 'rateLimited';
+  override readonly name = 'RateLimited';
+  constructor(readonly retryAfterMs: number) {
+    super('rate limited');
+  }
+}
+
 /** Done. `return ack(value)` says the same as `return value`. */
 export function ack(result?: unknown): AckOutcome {
   return new AckOutcome(result);
@@ -80,17 +89,28 @@ export function snooze(delayMs: number): SnoozeOutcome {
   return new SnoozeOutcome(delayMs);
 }
 
+/**
+ * A limit outside was met, such as that of an API that answered 429: this job runs again after `retryAfterMs` without spending an
+ * attempt, and nothing of its queue starts before, in any process. Return or throw it.
+ *
+ * @throws RangeError when `retryAfterMs` is not a finite number >= 0
+ */
+export function rateLimited({ retryAfterMs }: { readonly retryAfterMs: number }): RateLimitedOutcome {
+  assertDelay('rateLimited', retryAfterMs, 'retryAfterMs');
+  return new RateLimitedOutcome(retryAfterMs);
+}
+
 /** True for the values made here, also by another copy of this package. */
 export function isHandlerOutcome(
   value: unknown,
-): value is AckOutcome | RejectOutcome | RetryOutcome | SnoozeOutcome {
+): value is AckOutcome | RejectOutcome | RetryOutcome | SnoozeOutcome | RateLimitedOutcome {
   return typeof value === 'object' && value !== null && OUTCOME in value;
 }
 
-function assertDelay(what: string, delayMs: number): void {
+function assertDelay(what: string, delayMs: number, name = 'delayMs'): void {
   if (typeof delayMs !== 'number' || !Number.isFinite(delayMs) || delayMs < 0) {
     throw new RangeError(
-      `${what}: delayMs must be a finite number of milliseconds >= 0, got ${String(delayMs)}`,
+      `${what}: ${name} must be a finite number of milliseconds >= 0, got ${String(delayMs)}`,
     );
   }
 }

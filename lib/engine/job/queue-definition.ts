@@ -15,16 +15,61 @@ export interface QueueOptions {
    * and its slot is free. `Infinity`: as long as it likes. @default 900_000
    */
   readonly timeoutMs?: number;
+  /** How long jobs that have ended are kept. @default failed ones for ever, others not at all */
+  readonly retention?: Retention;
+}
+
+/** What holds jobs of a queue back, in all processes at once. What a worker was started with last counts for all. */
+export interface QueueLimits {
+  /** Jobs of this queue running at once in all processes. @default no limit */
+  readonly globalConcurrency?: number;
+  /** Jobs with the same key running at once in all processes. Excludes the `group` of a job. @default no limit */
+  readonly keyConcurrency?: KeyConcurrency;
+  /** How many jobs may start in any period, in all processes; a start is the claim, by the database's clock. @default no limit */
+  readonly rateLimit?: RateLimit;
+  /** Jobs of one `group` running at once. More than 1: a job starts when fewer than that many are ahead of it. @default 1 */
+  readonly groupConcurrency?: number;
+  /** What a job that has failed means to its `group`: the next one goes on, or nothing does until it is requeued or deleted. @default 'skip' */
+  readonly onFailure?: 'skip' | 'block';
+  /** Jobs that wait for so long, in milliseconds, move up by one priority, again and again. @default never */
+  readonly ageing?: { readonly everyMs: number };
+}
+
+/** How long jobs that have ended are kept, in milliseconds: 0 not at all, `Infinity` for ever. */
+export interface Retention {
+  /** @default 0 */
+  readonly completedMs?: number;
+  /** @default Infinity */
+  readonly failedMs?: number;
+  /** @default 0 */
+  readonly cancelledMs?: number;
+}
+
+/** A limit of each key. The key is made when a job is enqueued, by a publisher that knows the definition. */
+export interface KeyConcurrency {
+  /** Of at most 256 bytes; `undefined`: this job is not limited. */
+  readonly key: (payload: never) => string | undefined;
+  /** A number, or what to allow this key; asked at enqueue, and kept with the job. */
+  readonly limit: number | ((key: string) => number);
+}
+
+/** A sliding window: never more than `limit` starts in any `periodMs`. */
+export interface RateLimit {
+  readonly limit: number;
+  /** Milliseconds. */
+  readonly periodMs: number;
+  /** The limit is one of each key; with `keyConcurrency` it must be the same function. @default one for the queue */
+  readonly key?: (payload: never) => string | undefined;
 }
 
 /** Options of `defineQueue`: those of every queue, and the payload's schema. */
-export interface QueueDefinitionOptions<Payload = unknown> extends QueueOptions {
+export interface QueueDefinitionOptions<Payload = unknown> extends QueueOptions, QueueLimits {
   /** Any Standard Schema (zod, valibot, arktype ...). Checked at enqueue and before each attempt; its output is the payload. */
   readonly schema?: StandardSchema<unknown, Payload>;
 }
 
 /** Options of `defineQueue` that are turned into those of the definition. */
-export interface DtoOptions<Payload extends object = object> extends QueueOptions {
+export interface DtoOptions<Payload extends object = object> extends QueueOptions, QueueLimits {
   /**
    * A class decorated for `class-validator`, instead of a schema: payloads are checked by it, may be instances of it, and the
    * handler gets one. Needs `class-validator` and `class-transformer`.

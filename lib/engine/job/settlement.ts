@@ -15,6 +15,10 @@ export type Settlement =
       readonly counted?: false;
     }
   | { readonly kind: 'snooze'; readonly delayMs: number }
+  /** As snooze, and nothing of the queue starts before. */
+  | { readonly kind: 'hold'; readonly delayMs: number }
+  /** Somebody has cancelled it, and its handler has ended without an ack. */
+  | { readonly kind: 'cancel' }
   /** Handed back unfinished: runs again at once, elsewhere, and no attempt is spent. */
   | { readonly kind: 'release' };
 
@@ -56,6 +60,11 @@ export function settlementOf(
       return {
         kind: 'snooze',
         delayMs: wholeDelay(outcome.delayMs) ?? backoffDelay(attempt.runCount, undefined),
+      };
+    case 'rateLimited':
+      return {
+        kind: 'hold',
+        delayMs: wholeDelay(outcome.retryAfterMs) ?? backoffDelay(attempt.runCount, undefined),
       };
     case 'error':
       return retryOrFail(toJobError(outcome.error), attempt, () =>

@@ -1,11 +1,12 @@
 import { isDataError } from '../connection/pg-errors.js';
 import { Deferred } from '../lifecycle/deferred.js';
+import type { EnqueuedRow } from '../sql/enqueue-jobs.js';
 import { LARGEST_BATCH, LONGEST_BATCH } from './encoded-chunks.js';
 import type { EncodedJob } from './job-text.js';
 
 interface PendingJob {
   readonly job: EncodedJob;
-  readonly id: Deferred<string>;
+  readonly stored: Deferred<EnqueuedRow>;
 }
 
 /**
@@ -16,15 +17,15 @@ export class EnqueueBatcher {
   #pending: PendingJob[] = [];
   #flushing: Promise<void> | undefined;
 
-  /** @param store stores a batch in a transaction of its own; resolves with the ids in order, once it is committed */
-  constructor(private readonly store: (jobs: readonly EncodedJob[]) => Promise<readonly string[]>) {}
+  /** @param store stores a batch in a transaction of its own; resolves with its rows in order, once it is committed */
+  constructor(private readonly store: (jobs: readonly EncodedJob[]) => Promise<readonly EnqueuedRow[]>) {}
 
-  /** Resolves with the id once the job is committed. */
-  add(job: EncodedJob): Promise<string> {
-    const id = new Deferred<string>();
-    this.#pending.push({ job, id });
+  /** Resolves once the job is committed. */
+  add(job: EncodedJob): Promise<EnqueuedRow> {
+    const stored = new Deferred<EnqueuedRow>();
+    this.#pending.push({ job, stored });
     this.#flushing ??= this.#flush().finally(() => (this.#flushing = undefined));
-    return id.promise;
+    return stored.promise;
   }
 
   /** Resolves when nothing is under way. */
@@ -49,8 +50,8 @@ export class EnqueueBatcher {
   /** A job that the server refuses must not fail its neighbours: the batch is halved until it stands alone. */
   async #send(batch: readonly PendingJob[]): Promise<void> {
     try {
-      const ids = await this.store(batch.map((each) => each.job));
-      for (const [index, each] of batch.entries()) each.id.resolve(ids[index] as string);
+      const rows = await this.store(batch.map((each) => each.job));
+      for (const [index, each] of batch.entries()) each.stored.resolve(rows[index] as EnqueuedRow);
     } catch (error) {
       if (batch.length === 1 || !isDataError((error as Error).cause)) return failAll(batch, error);
       const middle = Math.ceil(batch.length / 2);
@@ -61,5 +62,5 @@ export class EnqueueBatcher {
 }
 
 function failAll(batch: readonly PendingJob[], error: unknown): void {
-  for (const each of batch) each.id.reject(error);
+  for (const each of batch) each.stored.reject(error);
 }

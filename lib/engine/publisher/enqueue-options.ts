@@ -16,10 +16,53 @@ export interface JobOptions {
   readonly backoff?: number | readonly number[] | BackoffPolicy;
   /** @default the queue's */
   readonly timeoutMs?: number;
+  /**
+   * Jobs of a queue with the same group run in the order they were enqueued, one at a time unless `groupConcurrency` says more,
+   * in whatever process. At most 256 bytes.
+   */
+  readonly group?: string;
+  /** How many of this job's group may run at once. @default the queue's */
+  readonly groupConcurrency?: number;
+  /** At most one job with this key. @default every job is new */
+  readonly unique?: UniqueOptions;
+  /** Runs when all of these have completed. @default waits for none */
+  readonly dependsOn?: readonly (string | Pick<EnqueuedJob, 'id'>)[];
+  /** What becomes of it when one that it depends on fails or is cancelled; `ignore`: it runs all the same. @default 'cancel' */
+  readonly onParentFailure?: 'cancel' | 'fail' | 'ignore';
+  /** Keep its result for an hour, where the queue keeps none. @default false */
+  readonly keepResult?: boolean;
   /** Labels for people, at most 20. */
   readonly tags?: readonly string[];
   /** Strings that travel with the job, such as a trace context. */
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** When a job is the same as another, and what becomes of it then. */
+export interface UniqueOptions {
+  /** At most 256 bytes. Excludes `fields`. */
+  readonly key?: string;
+  /** Paths of fields of the payload, such as `user.id`, whose values are the key. Excludes `key`. */
+  readonly fields?: readonly string[];
+  /**
+   * How long a job holds its key: `pending` until it starts, `active` until it has ended, `forever` also after that.
+   * @default 'active'; 'pending' where `onConflict` is about jobs that wait: debounce, 'merge', 'latest'
+   */
+  readonly scope?: 'pending' | 'active' | 'forever';
+  /** Holds the key for so many milliseconds after the enqueue, whatever becomes of the job. */
+  readonly periodMs?: number;
+  /**
+   * What to do when a job holds the key. `keep` it; `replace` its payload and options, if it has not started; `{ debounceMs, maxWaitMs }`:
+   * replace, and start when nobody has enqueued for so long, or at the latest `maxWaitMs` after the first; `merge` the payloads: arrays are
+   * concatenated, objects assigned key by key; `latest`: one that runs, and one that waits with the newest payload; `abort` the one
+   * that runs, and start when it has ended. @default 'keep'
+   */
+  readonly onConflict?:
+    | 'keep'
+    | 'replace'
+    | 'merge'
+    | 'latest'
+    | 'abort'
+    | { readonly debounceMs: number; readonly maxWaitMs?: number };
 }
 
 /** Options of an enqueue call. */
@@ -42,3 +85,6 @@ export interface EnqueuedJob {
   /** True when an equal unique job was there already and this is its id. */
   readonly deduplicated: boolean;
 }
+
+/** What is used where no options are given. */
+export const NO_OPTIONS: EnqueueOptions = Object.freeze({});

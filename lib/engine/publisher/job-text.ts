@@ -4,7 +4,9 @@ import { validatePayload } from '../codec/payload-schema.js';
 import type { StandardSchema } from '../codec/standard-schema.js';
 import type { AnyQueue } from '../job/queue.js';
 import { queueNameOf } from '../job/queue-name.js';
-import type { JobOptions } from './enqueue-options.js';
+import type { QueueLimits } from '../job/queue-definition.js';
+import { type JobOptions, NO_OPTIONS } from './enqueue-options.js';
+import { rulesText } from './job-rules.js';
 
 /** A job that has passed every check, ready to be sent. */
 export interface EncodedJob {
@@ -13,6 +15,8 @@ export interface EncodedJob {
   readonly text: string;
   /** Milliseconds until it is due; `undefined`: it is ready at once. */
   readonly delayMs: number | undefined;
+  /** It has rules that only `enqueue_rules` knows: a group, a unique key, dependencies. */
+  readonly ruled: boolean;
 }
 
 /**
@@ -25,14 +29,18 @@ export function encodeJob(
   payload: unknown,
   options: JobOptions,
   maxBytes: number,
+  queueLimits?: QueueLimits,
 ): EncodedJob {
   const name = queueNameOf(queue);
   checkJobOptions(name, options);
   const limits = { maxBytes, instances: schemaOf(queue) !== undefined };
-  const text = `{"q":${JSON.stringify(name)},"p":${encodeJson(payload, limits)}${optionsText(options)}}`;
+  const text = `{"q":${JSON.stringify(name)},"p":${encodeJson(payload, limits)}${optionsText(options)}`;
+  const rules =
+    options === NO_OPTIONS && queueLimits === undefined ? '' : rulesText(name, payload, options, queueLimits);
   return {
     queue: name,
-    text,
+    text: `${text}${rules}}`,
+    ruled: rules !== '',
     delayMs: options.runAt === undefined ? options.delayMs : options.runAt.getTime() - Date.now(),
   };
 }

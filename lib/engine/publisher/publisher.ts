@@ -15,13 +15,20 @@ import {
 import type { EventHub } from '../events.js';
 import { checkNewJobOptions } from '../option-checks.js';
 import type { AnyQueue } from '../job/queue.js';
+import type { QueueLimits } from '../job/queue-definition.js';
 import { queueNameOf } from '../job/queue-name.js';
 import { pause } from '../lifecycle/pause.js';
-import { enqueueJobs, type EnqueuedRow } from '../sql/enqueue-jobs.js';
+import { enqueueJobs, type EnqueuedRow, enqueueRules } from '../sql/enqueue-jobs.js';
 import type { Tables } from '../sql/tables.js';
 import { encodedChunks } from './encoded-chunks.js';
 import { EnqueueBatcher } from './enqueue-batcher.js';
-import type { EnqueuedJob, EnqueueOptions, JobOptions, NewJob } from './enqueue-options.js';
+import {
+  type EnqueuedJob,
+  type EnqueueOptions,
+  type JobOptions,
+  type NewJob,
+  NO_OPTIONS,
+} from './enqueue-options.js';
 import { checkPayload, encodeJob, type EncodedJob } from './job-text.js';
 
 /** Options of a {@link Publisher}. */
@@ -37,12 +44,12 @@ export interface PublisherOptions {
   readonly target: () => string;
   /** A job is committed, and due in so many milliseconds; `undefined`: ready. */
   readonly onCommitted: (queue: string, delayMs: number | undefined) => void;
+  /** What is known here of a queue that is given by its name. */
+  readonly limitsOf: (queue: string) => QueueLimits | undefined;
 }
 
 /** What statements that are under way at the end are given to come back, in milliseconds. */
 const CLOSE_MS = 2_000;
-
-const NO_OPTIONS: EnqueueOptions = Object.freeze({});
 
 /** Puts jobs in. Usable between `open` and `close` of its engine, by any number of callers at once. */
 export class Publisher {
@@ -74,10 +81,10 @@ export class Publisher {
   ): Promise<EnqueuedJob> {
     this.#assertOpen();
     await checkPayload(queue, payload);
-    const job = encodeJob(queue, payload, options, this.options.maxPayloadBytes);
+    const job = this.#text(queue, payload, options);
     const tx = options.tx ?? this.options.scope.current;
-    const id = tx === undefined ? await this.#batcher.add(job) : (await this.#insert(tx, [job]))[0];
-    return this.#enqueued(job.queue, id as string);
+    const row = tx === undefined ? await this.#batcher.add(job) : (await this.#insert(tx, [job]))[0];
+    return this.#enqueued(job.queue, row as EnqueuedRow);
   }
 
   /**
@@ -154,7 +161,13 @@ export class Publisher {
 
   async #encode(queue: AnyQueue, payload: unknown, options: JobOptions): Promise<EncodedJob> {
     await checkPayload(queue, payload);
-    return encodeJob(queue, payload, options, this.options.maxPayloadBytes);
+    return this.#text(queue, payload, options);
+  }
+
+  #text(queue: AnyQueue, payload: unknown, options: JobOptions): EncodedJob {
+    const limits =
+      this.options.limitsOf(queueNameOf(queue)) ?? (typeof queue === 'string' ? undefined : queue.options);
+    return encodeJob(queue, payload, options, this.options.maxPayloadBytes, limits);
   }
 
   #encodeMixed(job: NewJob): Promise<EncodedJob> {
@@ -178,14 +191,14 @@ export class Publisher {
   }
 
   /** Stores jobs by one statement, in a transaction of its own. */
-  async #store(jobs: readonly EncodedJob[]): Promise<readonly string[]> {
+  async #store(jobs: readonly EncodedJob[]): Promise<readonly EnqueuedRow[]> {
     const { client, release } = await checkOut(this.#pool);
     let broken: Error | undefined;
     this.#sending.add(client);
     try {
       const { rows } = await client.query<EnqueuedRow>(this.#query(jobs));
       this.#committed(jobs);
-      return rows.map((row) => row.id);
+      return rows;
     } catch (error) {
       if (isConnectionFailure(error)) broken = error as Error;
       throw outcomeOf(error, jobs);
@@ -243,37 +256,38 @@ export class Publisher {
 
   #query(jobs: readonly EncodedJob[]): pg.QueryConfig {
     const { tables, named } = this.options;
-    const text = enqueueJobs.text(tables);
-    const values = enqueueJobs.values({ jobs: `[${jobs.map((job) => job.text).join(',')}]` });
-    return named() ? { name: tables.prefix + enqueueJobs.name, text, values } : { text, values };
+    const statement = jobs.some((job) => job.ruled) ? enqueueRules : enqueueJobs;
+    const text = statement.text(tables);
+    const values = statement.values({ jobs: `[${jobs.map((job) => job.text).join(',')}]` });
+    return named() ? { name: tables.prefix + statement.name, text, values } : { text, values };
   }
 
   /** Inserts through a transaction of the caller's: any driver or ORM can bind one string. */
-  async #insert(tx: SqlExecutor, jobs: readonly EncodedJob[]): Promise<readonly string[]> {
+  async #insert(tx: SqlExecutor, jobs: readonly EncodedJob[]): Promise<readonly EnqueuedRow[]> {
     const { text, values } = this.#query(jobs) as { text: string; values: unknown[] };
     try {
       const result = (await tx.query(text, values)) as EnqueuedRow[] | { rows: EnqueuedRow[] };
-      return (Array.isArray(result) ? result : result.rows).map((row) => String(row.id));
+      return (Array.isArray(result) ? result : result.rows).map((row) => ({ ...row, id: String(row.id) }));
     } catch (error) {
       throw databaseErrorOf('enqueue', error);
     }
   }
 
   #announced(jobs: readonly StoredJob[]): EnqueuedJob[] {
-    return jobs.map((job) => this.#enqueued(job.queue, job.id));
+    return jobs.map((job) => this.#enqueued(job.queue, job));
   }
 
-  #enqueued(queue: string, id: string): EnqueuedJob {
-    this.options.events.emit({ type: 'enqueued', queue, jobId: id });
-    return { id, queue, deduplicated: false };
+  #enqueued(queue: string, { id, deduplicated = false }: EnqueuedRow): EnqueuedJob {
+    if (!deduplicated) this.options.events.emit({ type: 'enqueued', queue, jobId: id });
+    return { id, queue, deduplicated };
   }
 }
 
 /** What is kept of a job that is stored: not its text, of which there may be much. */
-type StoredJob = Pick<EncodedJob, 'queue' | 'delayMs'> & { readonly id: string };
+type StoredJob = Pick<EncodedJob, 'queue' | 'delayMs'> & EnqueuedRow;
 
-function storedJobs(jobs: readonly EncodedJob[], ids: readonly string[]): StoredJob[] {
-  return jobs.map(({ queue, delayMs }, index) => ({ queue, delayMs, id: ids[index] as string }));
+function storedJobs(jobs: readonly EncodedJob[], rows: readonly EnqueuedRow[]): StoredJob[] {
+  return jobs.map(({ queue, delayMs }, index) => ({ queue, delayMs, ...(rows[index] as EnqueuedRow) }));
 }
 
 /** Why a statement that stores jobs by itself, or a COMMIT that does, has failed. */

@@ -8,9 +8,11 @@ export interface EnqueueArgs {
   readonly jobs: string;
 }
 
-/** Ids in the order of the input. */
+/** In the order of the input. */
 export interface EnqueuedRow {
   readonly id: string;
+  /** Absent: false. */
+  readonly deduplicated?: boolean;
 }
 
 /** Stores jobs; each is ready at once, or scheduled. */
@@ -22,5 +24,15 @@ export const enqueueJobs = statement<EnqueueArgs, EnqueuedRow>({
            coalesce((job ->> 'pr')::smallint, 0::smallint), (job ->> 'm')::integer, (job -> 'x')::jsonb
       from json_array_elements($1::json) as new(job)
     returning id`,
+  values: (args) => [args.jobs],
+});
+
+/**
+ * Stores jobs of every kind: {@link enqueueJobs} with unique keys, groups and dependencies. A database function (see the migration for
+ * the fields of a job), since it has to look at what is there.
+ */
+export const enqueueRules = statement<EnqueueArgs, EnqueuedRow>({
+  name: 'enqueue_rules',
+  text: ({ schema }) => `select id, deduplicated from ${schema}.enqueue_jobs($1::json)`,
   values: (args) => [args.jobs],
 });

@@ -65,11 +65,11 @@ export const releaseLeases = statement<
 >({
   name: 'release_leases',
   text: ({ jobs, jobsSeq, leases, schema }) => `with given as (
-      delete from ${leases} where id = any ($1::bigint[]) returning queue_name, priority, seqs
+      delete from ${leases} where id = any ($1::bigint[]) returning seqs, ids
     ), back as (
       update ${jobs} as job set seq = nextval(${jobsSeq})
-        from (select given.queue_name, given.priority, unnest(given.seqs) as seq from given) as held
-       where job.queue_name = held.queue_name and job.priority = held.priority and job.seq = held.seq and job.run_at is null
+        from (select unnest(given.ids) as id, unnest(given.seqs) as seq from given) as held
+       where job.id = held.id and job.seq = held.seq and job.run_at is null
       returning job.id, job.queue_name
     ), rung as materialized (
       select ${schema}.ring(queue_name) from (select distinct queue_name from back) as ready

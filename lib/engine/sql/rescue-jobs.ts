@@ -31,7 +31,7 @@ export const rescueJobs = statement<RescueArgs, RescuedRow>({
         select id from ${workers} where expires_at < now() order by id limit 100 for update skip locked))
       returning id
     ), doomed as materialized (
-      select lease.id, lease.queue_name, lease.priority, lease.seqs
+      select lease.id, lease.seqs, lease.ids
         from ${leases} as lease
        where lease.worker_id in (select id from dead)
           or not exists (select from ${workers} as worker where worker.id = lease.worker_id)
@@ -41,9 +41,8 @@ export const rescueJobs = statement<RescueArgs, RescuedRow>({
     ), held as materialized (
       select job.id, job.seq, doomed.id as lease_id
         from doomed
-       cross join lateral unnest(doomed.seqs) as leased(seq)
-        join ${jobs} as job
-          on job.queue_name = doomed.queue_name and job.priority = doomed.priority and job.seq = leased.seq and job.run_at is null
+       cross join lateral unnest(doomed.seqs, doomed.ids) as leased(seq, id)
+        join ${jobs} as job on job.id = leased.id and job.seq = leased.seq and job.run_at is null
     ), free as materialized (
       select job.id, job.seq from held
         join ${jobs} as job on job.id = held.id and job.seq = held.seq

@@ -1,4 +1,4 @@
-import type { ClaimArgs } from './claim-jobs.js';
+import { type ClaimArgs, closedQueue } from './claim-jobs.js';
 import { numberArray, statement } from './statement.js';
 
 export interface SweepArgs extends ClaimArgs {
@@ -43,13 +43,12 @@ export const claimAlone = statement<ClaimAloneArgs, Omit<SweepRow, 'unclean'>>({
 /** Whether jobs on their last chance wait in some of these queues, that nobody runs yet and that may run. */
 export const aloneWaiting = statement<{ readonly queues: readonly string[] }, { readonly waiting: boolean }>({
   name: 'alone_waiting',
-  text: ({ jobs, leases, queues }) => `select exists (
-      select from ${jobs} as job
+  text: (tables) => `select exists (
+      select from ${tables.jobs} as job
        where job.run_at is null and job.run_alone and job.queue_name = any ($1::text[])
-         and not exists (select from ${leases} as lease
+         and not exists (select from ${tables.leases} as lease
                           where lease.queue_name = job.queue_name and lease.priority = job.priority and job.seq = any (lease.seqs))
-         and not exists (select from ${queues} as queue
-                          where queue.name = job.queue_name and queue.paused_at is not null and coalesce(queue.paused_until, 'infinity') > now())) as waiting`,
+         and not ${closedQueue(tables, 'job.queue_name')}) as waiting`,
   values: (args) => [args.queues],
 });
 

@@ -14,6 +14,10 @@ export interface Tables {
   readonly leases: string;
   readonly workers: string;
   readonly queues: string;
+  readonly finished: string;
+  readonly effects: string;
+  readonly uniqueKeys: string;
+  readonly starts: string;
   readonly migrations: string;
   /** The one notification channel of the schema: `tm_` and 16 hex digits. */
   readonly channel: string;
@@ -41,6 +45,10 @@ export function tablesOf(schema: string): Tables {
     leases: table('leases'),
     workers: table('workers'),
     queues: table('queues'),
+    finished: table('finished'),
+    effects: table('effects'),
+    uniqueKeys: table('unique_keys'),
+    starts: table('starts'),
     migrations: table('migrations'),
     channel: `tm_${digest.slice(0, 16)}`,
     prefix: `tm_${digest.slice(0, 8)}_`,

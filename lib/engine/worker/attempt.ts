@@ -1,9 +1,11 @@
 import type pg from 'pg';
 import { safePayload } from '../codec/json-codec.js';
 import { validatePayload } from '../codec/payload-schema.js';
-import { JobTimeoutError, JobTransactionError } from '../errors.js';
+import { JobCancelledError, JobTimeoutError, JobTransactionError } from '../errors.js';
 import type { Handler } from '../job/handler.js';
 import { type ClaimedJob, Job, type JobContext } from '../job/job.js';
+import { JOB_FLAGS } from '../job/job-flags.js';
+import { keepMsOf } from '../job/retention.js';
 import { type Outcome, outcomeOfReturn, outcomeOfThrow } from '../job/outcome-of.js';
 import { type Settlement, settlementOf } from '../job/settlement.js';
 import { MAX_TIMER_MS } from '../option-checker.js';
@@ -15,6 +17,8 @@ import { RolledBack, type JobTransactions } from './job-transactions.js';
 export interface EndedAttempt {
   readonly claimed: ClaimedJob;
   readonly settlement: Settlement;
+  /** How long the job is to be kept, in milliseconds: 0 not at all, `Infinity` for ever. */
+  readonly keepMs: number;
   /** Time in the handler, in milliseconds. */
   readonly runMs: number;
   /** The ack is stored already, by the job's own transaction. */
@@ -72,6 +76,7 @@ export class Attempt implements JobContext {
   run(): Promise<void> {
     return new Promise((resolve) => {
       this.#resolve = resolve;
+      if ((this.claimed.flags & JOB_FLAGS.cancelled) !== 0) return this.#end({ kind: 'cancel' });
       if (this.claimed.runCount >= this.maxAttempts)
         return this.#end({ kind: 'fail', cause: 'exhausted', error: EXHAUSTED, counted: false });
       this.#startTimer();
@@ -96,7 +101,11 @@ export class Attempt implements JobContext {
     this.#transaction = 'open';
     this.#cut = new AbortController();
     try {
-      const result = await this.context.transactions.run(this.claimed, work, this.#cut.signal);
+      const result = await this.context.transactions.run(
+        { claimed: this.claimed, keepMs: keepMsOf(this.claimed, this.context.handler.options.retention) },
+        work,
+        this.#cut.signal,
+      );
       this.#transaction = 'committed';
       return result;
     } finally {
@@ -179,6 +188,7 @@ export class Attempt implements JobContext {
 
   /** Failures of an attempt that was told to end because its worker stops or lost it are not the job's: no attempt is spent. */
   #settlement(outcome: Outcome): Settlement {
+    if (this.#abortReason instanceof JobCancelledError && outcome.kind !== 'ack') return { kind: 'cancel' };
     const interrupted = this.#abortReason !== undefined && !(this.#abortReason instanceof JobTimeoutError);
     if (interrupted && outcome.kind === 'error') return { kind: 'release' };
     const attempt = { runCount: this.claimed.runCount + 1, maxAttempts: this.maxAttempts };
@@ -197,11 +207,21 @@ export class Attempt implements JobContext {
     this.context.onEnded({
       claimed: this.claimed,
       settlement,
+      keepMs: keepMsOf(this.claimed, this.context.handler.options.retention, settlement.kind === 'cancel'),
       runMs: performance.now() - this.#startedAt,
       stored,
     });
     this.#resolve?.();
   }
+}
+
+/** How a job is settled that was claimed and has not started: it goes back, or, cancelled meanwhile, ends. */
+export function unstarted(
+  claimed: ClaimedJob,
+  kind: 'release' | 'cancel' = 'release',
+  keepMs = 0,
+): EndedAttempt {
+  return { claimed, settlement: { kind }, keepMs, runMs: 0, stored: false };
 }
 
 const EXHAUSTED = Object.freeze({

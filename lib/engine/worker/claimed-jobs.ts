@@ -24,7 +24,7 @@ export function claimedJobsOf(row: LeaseRow, alone = false): ClaimedJob[] {
 }
 
 function claimedJobOf(
-  [id, seq, runCount, crashCount, maxAttempts, createdAt, readyAt, group, meta, payload]: ClaimTuple,
+  [id, seq, runCount, crashCount, maxAttempts, createdAt, readyAt, group, flags, meta, payload]: ClaimTuple,
   lease: Pick<ClaimedJob, 'leaseId' | 'queue' | 'priority' | 'suspect' | 'alone'>,
 ): ClaimedJob {
   return {
@@ -38,6 +38,7 @@ function claimedJobOf(
     createdAt,
     readyAt: readyAt ?? createdAt,
     group: group ?? undefined,
+    flags,
     meta: meta ?? NO_META,
     payload,
     leaseId: lease.leaseId,

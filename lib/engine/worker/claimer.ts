@@ -4,6 +4,8 @@ import type { WorkerPool } from './worker-pool.js';
 export interface Demand {
   readonly queues: readonly string[];
   readonly limits: readonly number[];
+  /** How many of them could start at once. */
+  readonly frees: readonly number[];
 }
 
 /** What a claim brought for one queue. */
@@ -65,8 +67,8 @@ export class Claimer {
   }
 
   /** What to claim now, from the queues that may have work. */
-  demand(): Demand | undefined {
-    return this.#demandOf(this.#hints.keys());
+  demand(belongs: (queue: string) => boolean = () => true): Demand | undefined {
+    return this.#demandOf([...this.#hints.keys()].filter(belongs));
   }
 
   /** What could be claimed at most, whether there is work or not: for a sweep. */
@@ -79,25 +81,35 @@ export class Claimer {
     return this.#sequence;
   }
 
-  /** A claim was answered. Queues that yielded less than asked are dry, unless they were hinted at since it was sent. */
-  answered(demand: Demand, yields: readonly Yield[], mark: number): void {
+  /**
+   * A claim was answered. Queues that yielded less than asked are dry, unless they were hinted at since it was sent, or have work of
+   * another kind.
+   */
+  answered(
+    demand: Demand,
+    yields: readonly Yield[],
+    mark: number,
+    hasMore: (queue: string) => boolean = () => false,
+  ): void {
     const taken = new Map<string, number>();
     for (const { queue, jobs } of yields) taken.set(queue, (taken.get(queue) ?? 0) + jobs);
     for (const [index, queue] of demand.queues.entries()) {
       const short = (taken.get(queue) ?? 0) < (demand.limits[index] ?? 0);
-      if (short && (this.#hints.get(queue) ?? 0) <= mark) this.#hints.delete(queue);
+      if (short && !hasMore(queue) && (this.#hints.get(queue) ?? 0) <= mark) this.#hints.delete(queue);
     }
   }
 
   #demandOf(candidates: Iterable<string>): Demand | undefined {
     const queues: string[] = [];
     const limits: number[] = [];
+    const frees: number[] = [];
     for (const queue of candidates) {
-      const wanted = this.#pools.get(queue)?.wanted ?? 0;
-      if (wanted === 0) continue;
+      const pool = this.#pools.get(queue);
+      if (pool === undefined || pool.wanted === 0) continue;
       queues.push(queue);
-      limits.push(wanted);
+      limits.push(pool.wanted);
+      frees.push(Math.min(pool.free, pool.wanted));
     }
-    return queues.length === 0 ? undefined : { queues, limits };
+    return queues.length === 0 ? undefined : { queues, limits, frees };
   }
 }

@@ -1,38 +1,32 @@
 import { isConnectionFailure, reportFailure } from '../connection/pg-errors.js';
-import type { Session } from '../connection/session.js';
 import type { EventHub } from '../events.js';
 import { Deferred } from '../lifecycle/deferred.js';
 import { pause } from '../lifecycle/pause.js';
 import type { Service } from '../lifecycle/service.js';
 import { Wakeup } from '../lifecycle/wakeup.js';
-import { ackAndClaimJobs, ackJobs, claimJobs, type ClaimRow } from '../sql/claim-jobs.js';
-import { releaseLeases } from '../sql/lease-jobs.js';
-import { rescheduleJobs } from '../sql/reschedule-jobs.js';
-import { aloneWaiting, claimAlone, sweepJobs } from '../sql/sweep-jobs.js';
-import { claimedJobsOf, type LeaseRow } from './claimed-jobs.js';
-import type { Claimer, Demand } from './claimer.js';
+import type { Claimer } from './claimer.js';
 import type { Doorbell } from './doorbell.js';
+import { unstarted } from './attempt.js';
+import type { Exchange, Wanted } from './exchange.js';
 import type { Isolation } from './isolation.js';
-import type { LeaseBook } from './lease-book.js';
 import type { LeaseKeeper } from './lease-keeper.js';
+import type { LimitedQueues } from './limited-queues.js';
 import type { Pacer } from './pacer.js';
 import type { Settler } from './settler.js';
 import type { SweepClock } from './sweep-clock.js';
 
 /** The parts a {@link Dispatcher} brings together. */
 export interface DispatcherParts {
-  readonly session: Session;
   readonly events: EventHub;
+  readonly exchange: Exchange;
   readonly claimer: Claimer;
+  readonly limited: LimitedQueues;
   readonly settler: Settler;
-  readonly book: LeaseBook;
   readonly keeper: LeaseKeeper;
   readonly doorbell: Doorbell;
   readonly pacer: Pacer;
   readonly sweeps: SweepClock;
   readonly isolation: Isolation;
-  /** Jobs are stored that are to run again after a delay: whoever promotes should know, in milliseconds from now. */
-  readonly onScheduled: (inMs: number) => void;
 }
 
 /** Another claimer was at work on a lane: come back after this. */
@@ -57,6 +51,8 @@ export class Dispatcher implements Service {
   #claiming = true;
   #contended = false;
   #rung = false;
+  /** Whether the last exchange was a plain one: where there is work of both kinds, they take turns. */
+  #plain = false;
   #running: Promise<void> | undefined;
 
   constructor(private readonly parts: DispatcherParts) {}
@@ -68,7 +64,7 @@ export class Dispatcher implements Service {
 
   /** Ends the loop; what is not settled by now is not settled by it. */
   async stop(): Promise<void> {
-    this.#claiming = false;
+    this.quiesce();
     this.#stopping.abort();
     this.#wakeup.call();
     await this.#running;
@@ -77,6 +73,7 @@ export class Dispatcher implements Service {
   /** Nothing more is claimed. */
   quiesce(): void {
     this.#claiming = false;
+    this.parts.exchange.close();
     this.#wakeup.call();
   }
 
@@ -135,13 +132,15 @@ export class Dispatcher implements Service {
 
   /** The most useful thing to do now. False when there is nothing, or nothing that could be done. */
   async #step(): Promise<boolean> {
-    if (this.parts.isolation.doubtful()) await this.#lookForAlone();
+    const { isolation, exchange, settler, keeper, claimer } = this.parts;
+    if (isolation.doubtful()) await exchange.lookForAlone();
     const found = await this.#sweepIfDue();
-    const demand = this.#mayClaim() ? this.parts.claimer.demand() : undefined;
-    const { hasAcks, hasOthers } = this.parts.settler;
-    if (hasAcks || hasOthers || demand !== undefined) return this.#hand(hasAcks, hasOthers, demand);
-    if (!this.#claiming || !this.parts.keeper.valid) return false;
-    if (this.parts.isolation.waiting && this.parts.claimer.idle) return this.#claimAlone();
+    const wanted = this.#mayClaim() ? this.#wanted() : {};
+    const claims = wanted.plain !== undefined || wanted.limited !== undefined;
+    const settles = settler.hasAcks || settler.hasFinished || settler.hasOthers;
+    if (settles || claims) return this.#hand(wanted, settles);
+    if (!this.#claiming || !keeper.valid) return false;
+    if (isolation.waiting && claimer.idle) return exchange.claimAlone();
     return found;
   }
 
@@ -151,80 +150,33 @@ export class Dispatcher implements Service {
     );
   }
 
-  /** Both statements go out together, and the next step waits for both. */
-  async #hand(hasAcks: boolean, hasOthers: boolean, demand: Demand | undefined): Promise<boolean> {
-    const [others, exchange] = await Promise.allSettled([
-      hasOthers ? this.#reschedule() : undefined,
-      this.#exchange(hasAcks, demand),
-    ]);
-    if (exchange.status === 'rejected') throw exchange.reason;
-    if (others.status === 'rejected') throw others.reason;
-    return hasAcks || hasOthers || !this.#contended;
+  /** What to take next: plain jobs, or those that limits and groups hold back, by turns. */
+  #wanted(): Wanted {
+    const { claimer, limited } = this.parts;
+    if (!limited.any) return { plain: claimer.demand() };
+    const now = performance.now();
+    for (const queue of limited.waited(now)) claimer.hint(queue);
+    const isDue = (queue: string) => limited.isDue(queue, now);
+    const wanted = {
+      plain: claimer.demand((queue) => limited.isPlain(queue)),
+      limited: claimer.demand(isDue),
+    };
+    if (wanted.plain === undefined || wanted.limited === undefined) return wanted;
+    this.#plain = !this.#plain;
+    return this.#plain ? { plain: wanted.plain } : { limited: wanted.limited };
   }
 
-  async #exchange(hasAcks: boolean, demand: Demand | undefined): Promise<void> {
-    if (demand === undefined) return hasAcks ? this.#ack() : undefined;
-    const { claimer, settler, session, keeper, pacer } = this.parts;
-    const mark = claimer.mark;
-    const claim = { workerId: keeper.workerId, ...demand };
-    pacer.looked();
-    if (!hasAcks) return this.#claimed(demand, mark, claim.workerId, await session.run(claimJobs, claim));
-    const batch = settler.takeAcks();
-    try {
-      const rows = await session.run(ackAndClaimJobs, { ...batch.args, ...claim });
-      settler.confirmed(batch, rows[0]?.acked ?? undefined);
-      return this.#claimed(demand, mark, claim.workerId, rows);
-    } catch (error) {
-      settler.failed(batch, error);
-      throw error;
-    }
-  }
-
-  async #ack(): Promise<void> {
-    const { settler, session } = this.parts;
-    const batch = settler.takeAcks();
-    try {
-      const [row] = await session.run(ackJobs, batch.args);
-      settler.confirmed(batch, row?.acked ?? undefined);
-    } catch (error) {
-      settler.failed(batch, error);
-      throw error;
-    }
-  }
-
-  async #reschedule(): Promise<void> {
-    const { settler, session } = this.parts;
-    const batch = settler.takeOthers();
-    try {
-      const rows = await session.run(rescheduleJobs, batch.args);
-      settler.confirmed(
-        batch,
-        rows.map((row) => row.id),
-      );
-      this.#announceDelays(batch.args.jobs.map((job) => job.delayMs));
-    } catch (error) {
-      settler.failed(batch, error);
-      throw error;
-    }
-  }
-
-  /** Only now: whoever looked before the commit would have seen nothing, and gone to sleep. */
-  #announceDelays(delays: readonly (number | null)[]): void {
-    const scheduled = delays.filter((delayMs) => delayMs !== null && delayMs > 0) as number[];
-    if (scheduled.length > 0) this.parts.onScheduled(Math.min(...scheduled));
-  }
-
-  #claimed(demand: Demand, mark: number, workerId: number, rows: readonly ClaimRow[]): void {
-    const taken = this.#deliver(workerId, rows);
-    this.#contended = taken.length === 0 && (rows[0]?.skipped ?? 0) > 0;
-    this.parts.claimer.answered(demand, taken, this.#contended ? -1 : mark);
-    if (taken.length > 0) {
-      this.parts.pacer.active();
-      this.parts.sweeps.moved();
-    } else if (this.#rung && !this.#contended) {
-      this.parts.sweeps.ask();
-    }
+  async #hand(wanted: Wanted, settles: boolean): Promise<boolean> {
+    const { exchange, pacer, sweeps } = this.parts;
+    const claims = wanted.plain !== undefined || wanted.limited !== undefined;
+    if (claims) pacer.looked();
+    const { jobs, contended } = await exchange.hand(wanted);
+    if (!claims) return true;
+    this.#contended = contended;
+    if (jobs > 0) pacer.active();
+    else if (this.#rung && !contended) sweeps.ask();
     this.#rung = false;
+    return settles || !contended;
   }
 
   /**
@@ -232,70 +184,13 @@ export class Dispatcher implements Service {
    * for the end of its backlog. True when it found something.
    */
   async #sweepIfDue(): Promise<boolean> {
-    if (!this.#maySweep()) return false;
-    const kind = this.parts.sweeps.due(performance.now());
-    return kind === undefined ? false : this.#sweep(kind);
-  }
-
-  /** Without a free slot a sweep could take nothing. */
-  #maySweep(): boolean {
-    return this.#mayClaim() && this.parts.claimer.capacity() !== undefined;
-  }
-
-  async #sweep(kind: 'recent' | 'deep'): Promise<boolean> {
-    const { claimer, sweeps, session, keeper } = this.parts;
-    const capacity = claimer.capacity();
-    if (capacity === undefined) return false;
-    const startedAt = performance.now();
-    const workerId = keeper.workerId;
-    const rows = await session.run(sweepJobs, { workerId, ...capacity, deep: kind === 'deep' });
-    const now = performance.now();
-    sweeps.swept(kind, now, now - startedAt, rows.at(-1)?.unclean ?? 0);
-    const found = this.#deliver(workerId, rows);
+    const { sweeps, exchange, claimer } = this.parts;
+    const capacity = this.#mayClaim() ? claimer.capacity() : undefined;
+    const kind = sweeps.due(performance.now());
+    if (capacity === undefined || kind === undefined) return false;
+    const found = await exchange.sweep(kind, capacity);
     for (const { queue } of found) this.hint(queue);
     return found.length > 0;
-  }
-
-  async #lookForAlone(): Promise<void> {
-    const { claimer, isolation, session } = this.parts;
-    const [alone] = await session.run(aloneWaiting, { queues: claimer.queues });
-    if (alone?.waiting === true) isolation.found();
-    else isolation.gone();
-  }
-
-  async #claimAlone(): Promise<boolean> {
-    const { claimer, isolation, session, keeper } = this.parts;
-    const workerId = keeper.workerId;
-    const rows = await session.run(claimAlone, { workerId, queues: claimer.queues });
-    isolation.answered(rows.length > 0);
-    this.#deliver(workerId, rows, true);
-    return rows.length > 0;
-  }
-
-  /** Gives claimed jobs to their pools. A reply that comes after the worker was declared dead is given back. */
-  #deliver(workerId: number, rows: readonly LeaseRow[], alone = false): { queue: string; jobs: number }[] {
-    const taken: { queue: string; jobs: number }[] = [];
-    for (const row of rows) {
-      const jobs = claimedJobsOf(row, alone);
-      if (jobs.length === 0) continue;
-      const { leaseId, queue } = jobs[0] as { leaseId: string; queue: string };
-      const pool = this.parts.claimer.pool(queue);
-      if (workerId !== this.parts.keeper.workerId || !this.#claiming || pool === undefined) {
-        void this.giveBack([leaseId]);
-        continue;
-      }
-      this.parts.book.opened(leaseId, jobs.length);
-      pool.deliver(jobs);
-      taken.push({ queue, jobs: jobs.length });
-    }
-    return taken;
-  }
-
-  /** Gives back leases whose jobs have not started here. */
-  async giveBack(leases: readonly string[]): Promise<void> {
-    await this.parts.session.run(releaseLeases, { leases }).catch((error: unknown) => {
-      reportFailure(this.parts.events, 'give back', error); // reconciled later
-    });
   }
 
   async #sleep(): Promise<void> {
@@ -304,14 +199,22 @@ export class Dispatcher implements Service {
     if (this.#claiming && !doorbell.armed && !pacer.hot && (await doorbell.arm(claimer.queues)))
       return claimer.hintAll();
     const pollMs = pacer.untilLook(doorbell.armed);
-    const called = await this.#wakeup.wait(Math.min(pollMs, this.#untilSweep(), this.#untilStale()));
+    const called = await this.#wakeup.wait(Math.min(pollMs, this.#untilSomething()));
     return called || pacer.untilLook(doorbell.armed) > 0 ? undefined : this.#poll();
+  }
+
+  #untilSomething(): number {
+    const limitedMs = this.#claiming ? this.parts.limited.untilDue(performance.now()) : Infinity;
+    return Math.min(this.#untilSweep(), this.#untilStale(), limitedMs);
   }
 
   /** A slot that becomes free calls; a lease that is renewed and an isolation that is given up do not. */
   #untilSweep(): number {
-    if (this.#maySweep()) return this.parts.sweeps.untilDue(performance.now());
-    return this.#claiming && !this.#mayClaim() ? HELD_BACK_MS : Infinity;
+    const { sweeps, claimer } = this.parts;
+    // Without a free slot a sweep could take nothing.
+    if (this.#mayClaim())
+      return claimer.capacity() === undefined ? Infinity : sweeps.untilDue(performance.now());
+    return this.#claiming ? HELD_BACK_MS : Infinity;
   }
 
   #untilStale(): number {
@@ -329,9 +232,7 @@ export class Dispatcher implements Service {
 
   #returnStale(): void {
     for (const pool of this.parts.claimer.pools) {
-      for (const claimed of pool.takeBuffered(STALE_BUFFER_MS)) {
-        this.parts.settler.add({ claimed, settlement: { kind: 'release' }, runMs: 0, stored: false });
-      }
+      for (const claimed of pool.takeBuffered(STALE_BUFFER_MS)) this.parts.settler.add(unstarted(claimed));
     }
   }
 

@@ -4,6 +4,7 @@ import { LeaseLostError } from '../errors.js';
 import type { ClaimedJob } from '../job/job.js';
 import type { Outcome } from '../job/outcome-of.js';
 import type { Tables } from '../sql/tables.js';
+import { resultText } from '../codec/result-text.js';
 import { ackLockedJob, lockJob } from '../sql/transact-job.js';
 
 /** Thrown inside a transactional handler to roll back although the handler returned: it did not return an ack. */
@@ -11,6 +12,13 @@ export class RolledBack extends Error {
   constructor(readonly outcome: Outcome) {
     super('rolled back');
   }
+}
+
+/** A job that is acked by a transaction of its handler. */
+export interface TransactedJob {
+  readonly claimed: ClaimedJob;
+  /** Milliseconds; 0: not kept; `Infinity`: for ever. */
+  readonly keepMs: number;
 }
 
 /** Transactions in which a handler's writes and the ack of its job commit together: effects exactly once. */
@@ -27,7 +35,11 @@ export class JobTransactions {
    * @param cut cuts `work` off: its connection is thrown away, and nothing is committed. Without effect once `work` has resolved
    * @throws LeaseLostError when the job does not belong to this attempt any more; everything is rolled back
    */
-  async run<T>(claimed: ClaimedJob, work: (tx: pg.PoolClient) => Promise<T>, cut: AbortSignal): Promise<T> {
+  async run<T>(
+    { claimed, keepMs }: TransactedJob,
+    work: (tx: pg.PoolClient) => Promise<T>,
+    cut: AbortSignal,
+  ): Promise<T> {
     let backend: number | undefined;
     try {
       return await inTransaction(
@@ -36,7 +48,7 @@ export class JobTransactions {
           backend = (client as unknown as { processID: number }).processID;
           await this.#lock(client, claimed);
           const result = await this.scope.run(client, () => work(client));
-          if (!cut.aborted) await this.#ack(client, claimed);
+          if (!cut.aborted) await this.#ack(client, { claimed, keepMs }, result);
           return result;
         },
         cut,
@@ -52,8 +64,16 @@ export class JobTransactions {
     if (rows.length === 0) throw new LeaseLostError(claimed.queue, claimed.id);
   }
 
-  async #ack(client: pg.PoolClient, claimed: ClaimedJob): Promise<void> {
-    const { rows } = await client.query(ackLockedJob.text(this.tables), ackLockedJob.values(claimed));
+  async #ack(client: pg.PoolClient, { claimed, keepMs }: TransactedJob, result: unknown): Promise<void> {
+    const { rows } = await client.query(
+      ackLockedJob.text(this.tables),
+      ackLockedJob.values({
+        id: claimed.id,
+        seq: claimed.seq,
+        result: keepMs === 0 ? null : resultText(result),
+        keepMs: keepMs === Infinity ? null : keepMs,
+      }),
+    );
     if (rows.length === 0) throw new LeaseLostError(claimed.queue, claimed.id);
   }
 

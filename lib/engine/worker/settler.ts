@@ -1,12 +1,16 @@
 import { isDataError, leavesOutcomeUnknown } from '../connection/pg-errors.js';
 import type { EventHub, JobError } from '../events.js';
+import { resultText } from '../codec/result-text.js';
 import type { AckArgs } from '../sql/claim-jobs.js';
+import type { FinishArgs } from '../sql/finish-jobs.js';
 import type { Rescheduled, RescheduleArgs } from '../sql/reschedule-jobs.js';
 import type { EndedAttempt } from './attempt.js';
 import type { LeaseBook } from './lease-book.js';
 
 /** The most acks in one statement. */
 const LARGEST_ACK = 2_000;
+/** The most jobs that are kept in one statement: each carries a result. */
+const LARGEST_FINISH = 500;
 /** The most other settlements in one statement: each carries an error text. */
 const LARGEST_RESCHEDULE = 200;
 
@@ -15,6 +19,8 @@ export interface SettlementBatch<Args> {
   readonly ended: readonly EndedAttempt[];
   readonly args: Args;
 }
+
+type SettlementArgs = AckArgs | FinishArgs | RescheduleArgs;
 
 /** An error whose text the server refuses is stored as this: the settlement matters more. */
 const UNSTORABLE = JSON.stringify({
@@ -31,6 +37,8 @@ const UNSTORABLE = JSON.stringify({
  */
 export class Settler {
   #acks: EndedAttempt[] = [];
+  /** Those that are kept, and those that were cancelled. */
+  #finished: EndedAttempt[] = [];
   #others: EndedAttempt[] = [];
   #sending = 0;
   #unknown = new WeakSet<EndedAttempt>();
@@ -43,12 +51,21 @@ export class Settler {
 
   add(ended: EndedAttempt): void {
     if (ended.stored) this.#confirm([ended], [], undefined);
-    else if (ended.settlement.kind === 'complete') this.#acks.push(ended);
-    else this.#others.push(ended);
+    else this.#listOf(ended).push(ended);
+  }
+
+  #listOf({ settlement, keepMs }: EndedAttempt): EndedAttempt[] {
+    if (settlement.kind === 'cancel') return this.#finished;
+    if (settlement.kind !== 'complete') return this.#others;
+    return keepMs === 0 ? this.#acks : this.#finished;
   }
 
   get hasAcks(): boolean {
     return this.#acks.length > 0 || this.book.unclosed;
+  }
+
+  get hasFinished(): boolean {
+    return this.#finished.length > 0;
   }
 
   get hasOthers(): boolean {
@@ -57,7 +74,7 @@ export class Settler {
 
   /** Nothing is waiting and nothing is on its way. */
   get empty(): boolean {
-    return this.#sending === 0 && !this.hasAcks && !this.hasOthers;
+    return this.#sending === 0 && !this.hasAcks && !this.hasFinished && !this.hasOthers;
   }
 
   takeAcks(): SettlementBatch<AckArgs> {
@@ -73,6 +90,23 @@ export class Settler {
     };
   }
 
+  /** Those that ended like the first of them. */
+  takeFinished(): SettlementBatch<FinishArgs> {
+    const kind = this.#finished[0]?.settlement.kind;
+    const ended = this.#finished.filter((each) => each.settlement.kind === kind).slice(0, LARGEST_FINISH);
+    const taken = new Set(ended);
+    this.#finished = this.#finished.filter((each) => !taken.has(each));
+    this.#sending += 1;
+    return {
+      ended,
+      args: {
+        state: kind === 'cancel' ? 'cancelled' : 'completed',
+        jobs: ended.map((each) => this.#kept(each)),
+        leases: this.#closedBy(ended),
+      },
+    };
+  }
+
   takeOthers(): SettlementBatch<RescheduleArgs> {
     const ended = take(this.#others, LARGEST_RESCHEDULE);
     this.#sending += 1;
@@ -83,19 +117,19 @@ export class Settler {
   }
 
   /** The statement of a batch was answered; `ours` are the ids it matched, `undefined` all of them. */
-  confirmed(batch: SettlementBatch<AckArgs | RescheduleArgs>, ours: readonly string[] | undefined): void {
+  confirmed(batch: SettlementBatch<SettlementArgs>, ours: readonly string[] | undefined): void {
     this.#sending -= 1;
     this.#confirm(batch.ended, batch.args.leases, ours);
   }
 
   /** The statement of a batch failed: it will be sent again. */
-  failed(batch: SettlementBatch<AckArgs | RescheduleArgs>, error: unknown): void {
+  failed(batch: SettlementBatch<SettlementArgs>, error: unknown): void {
     this.#sending -= 1;
     this.book.notClosed(batch.args.leases);
     for (const ended of batch.ended) {
       if (leavesOutcomeUnknown(error)) this.#unknown.add(ended);
       if (isDataError(error)) this.#unstorable.add(ended);
-      (ended.settlement.kind === 'complete' ? this.#acks : this.#others).push(ended);
+      this.#listOf(ended).push(ended);
     }
   }
 
@@ -118,6 +152,17 @@ export class Settler {
       this.#report(each, matched === undefined || matched.has(each.claimed.id) || this.#unknown.has(each));
   }
 
+  #kept(ended: EndedAttempt): FinishArgs['jobs'][number] {
+    const { claimed, settlement, keepMs } = ended;
+    const result = settlement.kind === 'complete' ? resultText(settlement.result) : null;
+    return {
+      id: claimed.id,
+      seq: claimed.seq,
+      result: this.#unstorable.has(ended) ? null : result,
+      keepMs: keepMs === Infinity ? null : keepMs,
+    };
+  }
+
   #rescheduled(ended: EndedAttempt): Rescheduled {
     const { id, seq } = ended.claimed;
     const store = (error: JobError) => (this.#unstorable.has(ended) ? UNSTORABLE : JSON.stringify(error));
@@ -134,11 +179,13 @@ export class Settler {
           error: settlement.counted === false ? null : store(settlement.error),
         };
       case 'snooze':
+      case 'hold':
         return { id, seq, delayMs: settlement.delayMs, counted: false, error: null };
       case 'release':
         return { id, seq, delayMs: 0, counted: false, error: null };
       case 'complete':
-        throw new TypeError('an ack is not a reschedule');
+      case 'cancel':
+        throw new TypeError(`${settlement.kind} is not a reschedule`);
     }
   }
 
@@ -164,7 +211,10 @@ export class Settler {
           cause: settlement.cause,
           error: settlement.error,
         });
+      case 'cancel':
+        return this.events.emit({ type: 'cancelled', ...attempt, runMs });
       case 'snooze':
+      case 'hold':
         return this.events.emit({ type: 'snoozed', ...attempt, delayMs: settlement.delayMs });
       case 'release':
         return this.events.emit({ type: 'released', ...attempt });

@@ -58,6 +58,11 @@ export class WorkerPool {
     return this.running === 0 && this.buffered === 0;
   }
 
+  /** Slots that nothing runs in and nothing waits for. */
+  get free(): number {
+    return Math.max(0, this.handler.options.concurrency - this.running - this.buffered);
+  }
+
   /** How many jobs to claim now: for the free slots, and to refill a buffer that is down to half. */
   get wanted(): number {
     const { concurrency } = this.handler.options;
@@ -100,6 +105,17 @@ export class WorkerPool {
 
   abortAll(reasonOf: (claimed: ClaimedJob) => Error): void {
     for (const attempt of this.#running) attempt.abort(reasonOf(attempt.claimed));
+  }
+
+  /** Tells a job to end. What has not started is answered: it is the caller's. */
+  cancel(jobId: string, reasonOf: (claimed: ClaimedJob) => Error): ClaimedJob | undefined {
+    for (const attempt of this.#running)
+      if (attempt.claimed.id === jobId) attempt.abort(reasonOf(attempt.claimed));
+    const waiting = this.#buffer.slice(this.#next).find((claimed) => claimed.id === jobId);
+    if (waiting === undefined) return undefined;
+    this.#buffer = this.#buffer.slice(this.#next).filter((claimed) => claimed !== waiting);
+    this.#next = 0;
+    return waiting;
   }
 
   /** These leases were taken away: what has not started is forgotten, what runs is told. */

@@ -1,23 +1,29 @@
 import type pg from 'pg';
 import type { Session } from '../connection/session.js';
 import type { TransactionScope } from '../connection/transaction.js';
-import { LeaseLostError, ShutdownError } from '../errors.js';
+import { JobCancelledError, LeaseLostError, ShutdownError } from '../errors.js';
 import type { EventHub } from '../events.js';
 import type { Handler } from '../job/handler.js';
 import type { ClaimedJob } from '../job/job.js';
 import { pause } from '../lifecycle/pause.js';
 import type { Service } from '../lifecycle/service.js';
 import type { ResolvedOptions } from '../options.js';
+import { keepMsOf } from '../job/retention.js';
+import { settingsOf } from '../job/queue-settings.js';
+import { syncQueues } from '../sql/queue-state.js';
 import { openLanes } from '../sql/sweep-jobs.js';
 import type { Tables } from '../sql/tables.js';
-import type { EndedAttempt } from './attempt.js';
+import { type EndedAttempt, unstarted } from './attempt.js';
+import { CancelWatch } from './cancel-watch.js';
 import { Claimer } from './claimer.js';
 import { Dispatcher } from './dispatcher.js';
+import { Exchange } from './exchange.js';
 import { type Bells, Doorbell } from './doorbell.js';
 import { Isolation } from './isolation.js';
 import { JobTransactions } from './job-transactions.js';
 import { LeaseBook } from './lease-book.js';
 import { LeaseKeeper } from './lease-keeper.js';
+import { LimitedQueues } from './limited-queues.js';
 import { compose } from './middleware.js';
 import { Pacer } from './pacer.js';
 import { Reconciler } from './reconciler.js';
@@ -37,6 +43,8 @@ export interface WorkerOptions {
   readonly bells: Bells;
   /** Jobs are to run again after a delay: whoever promotes should know, in milliseconds from now. */
   readonly onScheduled: (inMs: number) => void;
+  /** Jobs have ended that mean something to others. */
+  readonly onEffects: () => void;
   /** Nobody should be declared dead for a while. */
   readonly onOutage: () => void;
 }
@@ -57,8 +65,10 @@ export class Worker implements Service {
   readonly #book = new LeaseBook();
   readonly #settler: Settler;
   readonly #keeper: LeaseKeeper;
+  readonly #exchange: Exchange;
   readonly #dispatcher: Dispatcher;
   readonly #reconciler: Reconciler;
+  readonly #cancels: CancelWatch;
   readonly #isolation = new Isolation();
   readonly #transactions: JobTransactions;
   readonly #forced = new AbortController();
@@ -79,18 +89,40 @@ export class Worker implements Service {
       onLost: () => this.#lost(),
       onOutage: options.onOutage,
     });
-    this.#dispatcher = new Dispatcher({
+    const limited = new LimitedQueues();
+    const sweeps = new SweepClock();
+    this.#exchange = new Exchange({
       session,
       events,
       claimer: this.#claimer,
       settler: this.#settler,
       book: this.#book,
       keeper: this.#keeper,
-      doorbell: new Doorbell(options.bells),
-      pacer: new Pacer({ pollIntervalMs: resolved.listen.pollIntervalMs }),
-      sweeps: new SweepClock(),
+      limited,
+      sweeps,
       isolation: this.#isolation,
       onScheduled: options.onScheduled,
+      onEffects: options.onEffects,
+    });
+    this.#dispatcher = new Dispatcher({
+      events,
+      exchange: this.#exchange,
+      claimer: this.#claimer,
+      limited,
+      settler: this.#settler,
+      keeper: this.#keeper,
+      doorbell: new Doorbell(options.bells),
+      pacer: new Pacer({ pollIntervalMs: resolved.listen.pollIntervalMs }),
+      sweeps,
+      isolation: this.#isolation,
+    });
+    this.#cancels = new CancelWatch({
+      session,
+      events,
+      keeper: this.#keeper,
+      isRunning: () => this.running > 0,
+      onCancelled: (jobId) => this.cancel(jobId),
+      intervalMs: resolved.lease.heartbeatMs,
     });
     this.#reconciler = new Reconciler({
       session,
@@ -98,7 +130,7 @@ export class Worker implements Service {
       claimer: this.#claimer,
       book: this.#book,
       keeper: this.#keeper,
-      giveBack: (leases) => this.#dispatcher.giveBack(leases),
+      giveBack: (leases) => this.#exchange.giveBack(leases),
       intervalMs: resolved.lease.heartbeatMs * 3,
     });
   }
@@ -148,12 +180,18 @@ export class Worker implements Service {
     this.#started = true;
     await this.#open();
     await this.#reconciler.start();
+    await this.#cancels.start();
     await this.#dispatcher.start();
   }
 
   /** Ends the loops. Drain first: what has not been stored by now is left to the rescue. */
   async stop(): Promise<void> {
-    await Promise.all([this.#dispatcher.stop(), this.#reconciler.stop(), this.#keeper.stop()]);
+    await Promise.all([
+      this.#dispatcher.stop(),
+      this.#reconciler.stop(),
+      this.#cancels.stop(),
+      this.#keeper.stop(),
+    ]);
   }
 
   /**
@@ -181,6 +219,18 @@ export class Worker implements Service {
     this.#forced.abort();
   }
 
+  /** Somebody has cancelled a job; if it runs here, its handler is told. */
+  cancel(jobId: string): void {
+    for (const pool of this.#claimer.pools) {
+      const waiting = pool.cancel(jobId, (claimed) => new JobCancelledError(claimed.queue, claimed.id));
+      if (waiting === undefined) continue;
+      this.#settler.add(
+        unstarted(waiting, 'cancel', keepMsOf(waiting, pool.handler.options.retention, true)),
+      );
+      this.#dispatcher.call();
+    }
+  }
+
   /** A queue may have work. */
   hint(queue: string): void {
     this.#dispatcher.hint(queue);
@@ -202,7 +252,10 @@ export class Worker implements Service {
   }
 
   async #open(): Promise<void> {
-    await this.options.session.run(openLanes, { queues: this.#claimer.queues });
+    const { session } = this.options;
+    const queues = [...this.#claimer.pools].map((pool) => settingsOf(pool.queue, pool.handler.options));
+    await session.run(syncQueues, { queues });
+    await session.run(openLanes, { queues: this.#claimer.queues });
     this.#dispatcher.bellsLost(); // armed for other queues, if at all
   }
 
@@ -231,8 +284,7 @@ export class Worker implements Service {
 
   #returnBuffers(): void {
     for (const pool of this.#claimer.pools) {
-      for (const claimed of pool.takeBuffered())
-        this.#settler.add({ claimed, settlement: { kind: 'release' }, runMs: 0, stored: false });
+      for (const claimed of pool.takeBuffered()) this.#settler.add(unstarted(claimed));
     }
   }
 

@@ -17,7 +17,7 @@ const none = (claimer: Claimer) => claimer.answered(claimer.demand()!, [], claim
 
 describe('Claimer', () => {
   it('asks for every queue at first, as many jobs as its pool wants', () => {
-    expect(claimerOf('a', 'b').demand()).toEqual({ queues: ['a', 'b'], limits: [3, 3] });
+    expect(claimerOf('a', 'b').demand()).toEqual({ queues: ['a', 'b'], limits: [3, 3], frees: [3, 3] });
   });
 
   it('does not ask again for a queue that gave less than was asked, until somebody says so', () => {
@@ -57,7 +57,7 @@ describe('Claimer', () => {
     expect(claimer.running).toBe(3);
     expect(claimer.idle).toBe(false);
     expect(claimer.demand()?.queues).toEqual(['b']);
-    expect(claimer.capacity()).toEqual({ queues: ['b'], limits: [3] });
+    expect(claimer.capacity()).toEqual({ queues: ['b'], limits: [3], frees: [3] });
     claimer.pool('b')!.deliver(['4', '5', '6'].map((id) => claimedJob(id)));
     expect(claimer.demand()).toBeUndefined();
     expect(claimer.capacity()).toBeUndefined();
@@ -67,7 +67,7 @@ describe('Claimer', () => {
     const claimer = claimerOf('a', 'b');
     none(claimer);
     expect(claimer.demand()).toBeUndefined();
-    expect(claimer.capacity()).toEqual({ queues: ['a', 'b'], limits: [3, 3] });
+    expect(claimer.capacity()).toEqual({ queues: ['a', 'b'], limits: [3, 3], frees: [3, 3] });
   });
 
   it('knows nothing of queues of others', () => {

@@ -13,6 +13,7 @@ export function claimedJob(id: string, overrides: Partial<ClaimedJob> = {}): Cla
     createdAt: '2026-01-01T00:00:00Z',
     readyAt: '2026-01-01T00:00:00Z',
     group: undefined,
+    flags: 0,
     meta: {},
     payload: {},
     leaseId: '1',

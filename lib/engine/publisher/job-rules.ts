@@ -1,0 +1,97 @@
+import { InvalidOptionsError } from '../errors.js';
+import { JOB_FLAGS } from '../job/job-flags.js';
+import type { QueueLimits } from '../job/queue-definition.js';
+import { keyText } from '../option-checks.js';
+import type { JobOptions, UniqueOptions } from './enqueue-options.js';
+
+/** The most of a group that may run at once where only its rate is limited. */
+const NO_LIMIT = 2_147_483_647;
+
+/**
+ * What a job has to obey beyond its time and its place in the queue, as the text of the fields that `enqueue_rules` takes; `''` for
+ * a plain job.
+ *
+ * @param limits those of its queue, where the publisher knows them
+ * @throws InvalidOptionsError when a key is no text of at most 256 bytes
+ */
+export function rulesText(
+  queue: string,
+  payload: unknown,
+  options: JobOptions,
+  limits: QueueLimits | undefined,
+): string {
+  let text = groupText(queue, payload, options, limits);
+  if (options.unique !== undefined) text += `,"u":${JSON.stringify(uniqueRule(payload, options.unique))}`;
+  if (options.dependsOn !== undefined && options.dependsOn.length > 0)
+    text += `,"dep":${JSON.stringify(options.dependsOn.map(idOf))},"pf":"${(options.onParentFailure ?? 'cancel')[0]}"`;
+  if (options.keepResult === true) text += `,"f":${JOB_FLAGS.keepResult}`;
+  return text;
+}
+
+function groupText(
+  queue: string,
+  payload: unknown,
+  options: JobOptions,
+  limits: QueueLimits | undefined,
+): string {
+  const keyed = limits?.keyConcurrency ?? limits?.rateLimit;
+  if (keyed?.key === undefined) return givenGroup(options);
+  if (options.group !== undefined)
+    throw new InvalidOptionsError(`enqueue(${JSON.stringify(queue)})`, [
+      'group: excludes keyConcurrency and the key of rateLimit, which the queue has',
+    ]);
+  const key = keyed.key(payload as never);
+  if (key === undefined) return '';
+  checkKey(queue, key);
+  return `,"g":${JSON.stringify(key)},"gs":${slotsOf(key, limits)}`;
+}
+
+function givenGroup({ group, groupConcurrency }: JobOptions): string {
+  if (group === undefined) return '';
+  const slots = groupConcurrency === undefined ? '' : `,"gs":${groupConcurrency}`;
+  return `,"g":${JSON.stringify(group)}${slots}`;
+}
+
+function slotsOf(key: string, limits: QueueLimits | undefined): number {
+  const limit = limits?.keyConcurrency?.limit ?? NO_LIMIT;
+  const slots = typeof limit === 'number' ? limit : limit(key);
+  return Math.max(1, Math.min(NO_LIMIT, Math.trunc(slots)));
+}
+
+function checkKey(queue: string, key: string): void {
+  const problems: string[] = [];
+  keyText(key, 'the key of its limit', problems);
+  if (problems.length > 0) throw new InvalidOptionsError(`enqueue(${JSON.stringify(queue)})`, problems);
+}
+
+/** The rule as `enqueue_jobs()` in the database takes it. */
+function uniqueRule(payload: unknown, unique: UniqueOptions): Record<string, unknown> {
+  const { key, fields, periodMs, onConflict = 'keep' } = unique;
+  const debounce = typeof onConflict === 'object' ? onConflict : undefined;
+  return {
+    ...(key === undefined ? { v: (fields ?? []).map((path) => valueAt(payload, path)) } : { k: key }),
+    s: scopeOf(unique) === 'pending' ? 'p' : 'a',
+    c: debounce === undefined ? (onConflict === 'latest' ? 'replace' : onConflict) : 'debounce',
+    ...(debounce && { w: debounce.debounceMs, mw: debounce.maxWaitMs }),
+    ...(unique.scope === 'forever' ? { ms: null } : periodMs !== undefined && { ms: periodMs }),
+  };
+}
+
+function scopeOf({ scope, onConflict }: UniqueOptions): string {
+  const aboutWaiting = typeof onConflict === 'object' || onConflict === 'merge' || onConflict === 'latest';
+  return scope ?? (aboutWaiting ? 'pending' : 'active');
+}
+
+/** What a payload has at a path with dots; `null` where there is nothing. */
+function valueAt(payload: unknown, path: string): unknown {
+  let value: unknown = payload;
+  for (const step of path.split('.')) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return null;
+    value = (value as Record<string, unknown>)[step];
+  }
+  return value ?? null;
+}
+
+function idOf(parent: string | { readonly id: string }): string {
+  return typeof parent === 'string' ? parent : parent.id;
+}
