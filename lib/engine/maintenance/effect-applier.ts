@@ -59,10 +59,10 @@ export class EffectApplier implements Service {
   }
 
   async #apply(): Promise<void> {
-    let applied = LIMIT;
-    while (applied === LIMIT) {
+    let applied: number; // until nothing is left: what is applied may end further jobs
+    do {
       const [row] = await this.options.session.run(applyEffects, { limit: LIMIT });
       applied = row?.applied ?? 0;
-    }
+    } while (applied > 0);
   }
 }
