@@ -10,6 +10,8 @@ export const JOB_FLAGS = Object.freeze({
   hasSteps: 8,
   /** Counts in a batch. */
   inBatch: 16,
+  /** Depends on others. */
+  hasParents: 32,
 });
 
 /** How long the result of a job is kept that somebody asked for, where the queue keeps none: milliseconds. */

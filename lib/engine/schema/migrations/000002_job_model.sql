@@ -14,7 +14,8 @@ create index jobs_group_failed on {{schema}}.jobs (queue_name, group_key, id) wh
 drop index {{schema}}.jobs_unique;
 create unique index jobs_unique on {{schema}}.jobs (queue_name, unique_key) where unique_key is not null and failed_at is null;
 
--- flags, bit by bit: 1 others depend on it; 2 somebody wants its result; 4 to be cancelled; 8 has steps; 16 is in a batch.
+-- flags, bit by bit: 1 others depend on it; 2 somebody wants its result; 4 to be cancelled; 8 has steps; 16 is in a batch;
+-- 32 depends on others.
 alter table {{schema}}.jobs
   -- How many of its group may run at once; null: what the queue says.
   add column group_slots integer check (group_slots > 0),
@@ -96,6 +97,8 @@ create table {{schema}}.dependencies (
   child_id  bigint not null,
   -- What becomes of the child when the parent fails or is cancelled: c cancelled, f fails, i goes on as if it had succeeded.
   on_failure "char" not null default 'c',
+  -- How the parent has ended, when that has been applied to the child.
+  outcome   text,
   primary key (parent_id, child_id)
 );
 create index dependencies_child on {{schema}}.dependencies (child_id);
@@ -158,8 +161,10 @@ declare
                        when old.failed_at is not null then null
                        else coalesce(nullif(current_setting('taskmaster.outcome', true), ''), 'cancelled') end;
 begin
-  if outcome is null then
+  if tg_op = 'DELETE' and old.flags & 32 <> 0 then
     delete from {{schema}}.dependencies where child_id = old.id;
+  end if;
+  if outcome is null then
     return null;
   end if;
   if old.flags & 1 <> 0 or old.batch_id is not null then
@@ -169,13 +174,10 @@ begin
   if old.flags & 2 <> 0 then
     perform pg_notify('{{channel}}', E'\x01ended:' || old.id) where pg_notification_queue_usage() < 0.5;
   end if;
-  if old.wait_count > 0 then
-    delete from {{schema}}.dependencies where child_id = old.id;
-  end if;
   return null;
 end $$;
 create trigger job_deleted after delete on {{schema}}.jobs for each row
-  when (old.flags & 3 <> 0 or old.batch_id is not null or old.wait_count > 0) execute function {{schema}}.job_ended();
+  when (old.flags & 51 <> 0 or old.batch_id is not null) execute function {{schema}}.job_ended();
 create trigger job_failed after update of failed_at on {{schema}}.jobs for each row
   when (old.failed_at is null and new.failed_at is not null and (old.flags & 3 <> 0 or old.batch_id is not null))
   execute function {{schema}}.job_ended();
@@ -222,13 +224,18 @@ begin
 
   -- In the order of their ids, so that two who apply cannot wait for each other in a circle.
   for child in
-    select dep.child_id as id, count(*)::integer as parents,
-           bool_or(effect.outcome <> 'completed' and dep.on_failure = 'c') as cancelled,
-           bool_or(effect.outcome <> 'completed' and dep.on_failure = 'f') as fails
-      from unnest(taken) as effect join {{schema}}.dependencies as dep on dep.parent_id = effect.job_id
-     where effect.outcome <> 'requeued'
-     group by dep.child_id
-     order by dep.child_id
+    with ended as (
+      update {{schema}}.dependencies as dep set outcome = effect.outcome
+        from unnest(taken) as effect
+       where dep.parent_id = effect.job_id and dep.outcome is null and effect.outcome <> 'requeued'
+      returning dep.child_id, dep.on_failure, dep.outcome
+    )
+    select ended.child_id as id, count(*)::integer as parents,
+           bool_or(ended.outcome <> 'completed' and ended.on_failure = 'c') as cancelled,
+           bool_or(ended.outcome <> 'completed' and ended.on_failure = 'f') as fails
+      from ended
+     group by ended.child_id
+     order by ended.child_id
   loop
     select * into waiting from {{schema}}.jobs as job where job.id = child.id for update;
     continue when not found or waiting.failed_at is not null;
@@ -246,9 +253,6 @@ begin
       perform {{schema}}.ring(case when waiting.ready_at > now() then '' else waiting.queue_name end);
     end if;
   end loop;
-  delete from {{schema}}.dependencies as dep using unnest(taken) as effect
-   where dep.parent_id = effect.job_id and effect.outcome <> 'requeued';
-
   for batch in
     update {{schema}}.batches as b
        set completed = b.completed + ended.completed, failed = b.failed + ended.failed, cancelled = b.cancelled + ended.cancelled
@@ -383,14 +387,18 @@ begin
   insert into {{schema}}.jobs (id, queue_name, payload, run_at, ready_at, priority, max_attempts, meta, unique_key, group_key, group_slots, flags, wait_count, batch_id)
   values (job_id, job ->> 'q', job -> 'p', case when waits > 0 or doomed then 'infinity' else due end, due,
           coalesce((job ->> 'pr')::smallint, 0::smallint), (job ->> 'm')::integer, job -> 'x', insert_job.unique_key,
-          job ->> 'g', (job ->> 'gs')::integer, (coalesce((job ->> 'f')::integer, 0) | case when job ? 'b' then 16 else 0 end)::smallint, waits, (job ->> 'b')::bigint)
+          job ->> 'g', (job ->> 'gs')::integer, (coalesce((job ->> 'f')::integer, 0) | case when job ? 'b' then 16 else 0 end | case when parents = '{}' then 0 else 32 end)::smallint, waits, (job ->> 'b')::bigint)
   on conflict do nothing
   returning id into inserted;
   if inserted is null then
     return null;
   end if;
-  insert into {{schema}}.dependencies (parent_id, child_id, on_failure)
-  select j.id, inserted, on_failure from {{schema}}.jobs as j where j.id = any (parents) and j.flags & 1 <> 0 and j.failed_at is null;
+  insert into {{schema}}.dependencies (parent_id, child_id, on_failure, outcome)
+  select parent.id, inserted, on_failure,
+         case when j.id is not null and j.failed_at is null then null when j.id is not null then 'failed' else coalesce(f.state, 'completed') end
+    from unnest(parents) as parent(id)
+    left join {{schema}}.jobs as j on j.id = parent.id
+    left join {{schema}}.finished as f on f.id = parent.id and j.id is null;
   if doomed and on_failure = 'f' then
     perform {{schema}}.fail_waiting(inserted, {{schema}}.parent_failed());
   elsif doomed then
@@ -994,4 +1002,83 @@ begin
               else jsonb_build_object('x', options - '{delayMs,runAt,priority,maxAttempts,group,groupConcurrency,unique,dependsOn,onParentFailure,keepResult}'::text[]) end
       || jsonb_build_object('p', coalesce(payload, '{}')))) as enqueued;
   return job_id;
+end $$;
+
+-- What the jobs that a job depends on have come to, as far as it is kept.
+create function {{schema}}.parents_of(job_id bigint) returns table (id bigint, queue text, outcome text, result jsonb) language sql stable as $$
+  select dep.parent_id, f.queue_name, coalesce(dep.outcome, 'completed'), f.result
+    from {{schema}}.dependencies as dep left join {{schema}}.finished as f on f.id = dep.parent_id
+   where dep.child_id = job_id
+   order by dep.parent_id
+$$;
+
+-- Maintenance ----------------------------------------------------------------------------------------------------------------
+-- Forgets what is over: one worker at a time, a bounded amount a call. Answers with what kept it from making or dropping a partition,
+-- if something did; without partitions the jobs that are kept go row by row.
+create function {{schema}}.prune(most integer) returns text language plpgsql as $$
+declare
+  problem text;
+  queue record;
+  day date;
+  part record;
+begin
+  if not pg_try_advisory_xact_lock(1413830742, hashtext('{{channel}}')) then
+    return null;
+  end if;
+  delete from {{schema}}.unique_keys where ctid = any (array(
+    select k.ctid from {{schema}}.unique_keys as k where k.expires_at < now() limit most));
+  delete from {{schema}}.starts where started_at < now() - greatest(interval '1 hour',
+    (select max(q.rate_period_ms) from {{schema}}.queues as q) * interval '1 millisecond' + interval '3 seconds');
+  delete from {{schema}}.batches where id = any (array(
+    select b.id from {{schema}}.batches as b where b.finished_at < now() - interval '7 days' limit most));
+  for queue in select q.name, q.failed_ms from {{schema}}.queues as q where q.failed_ms is not null loop
+    delete from {{schema}}.jobs where id = any (array(
+      select j.id from {{schema}}.jobs as j
+       where j.queue_name = queue.name and j.failed_at < now() - queue.failed_ms * interval '1 millisecond'
+       order by j.failed_at limit most for update skip locked));
+  end loop;
+  delete from {{schema}}.finished_default where ctid = any (array(
+    select f.ctid from {{schema}}.finished_default as f where f.expires_at < now() limit most));
+
+  begin
+    perform set_config('lock_timeout', '200ms', true);
+    for part in
+      select c.relname, (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO \(''([^'']+)''\)'))[1]::timestamptz as upper
+        from pg_inherits as i join pg_class as c on c.oid = i.inhrelid
+       where i.inhparent = '{{schema}}.finished'::regclass and c.relname ~ '^finished_[0-9]{8}$'
+    loop
+      if part.upper <= now() then
+        execute format('drop table {{schema}}.%I', part.relname);
+      end if;
+    end loop;
+    for day in
+      select distinct (now() at time zone 'UTC' + kept.ms * interval '1 millisecond')::date + ahead
+        from (select q.completed_ms as ms from {{schema}}.queues as q union select q.cancelled_ms from {{schema}}.queues as q) as kept
+       cross join generate_series(0, 1) as ahead
+       where kept.ms > 0
+    loop
+      perform {{schema}}.make_partition(day);
+    end loop;
+  exception when insufficient_privilege or lock_not_available or deadlock_detected or check_violation or duplicate_table then
+    problem := sqlerrm;
+  end;
+  perform set_config('lock_timeout', '0', true);
+  return problem;
+end $$;
+
+-- The partition of what expires on a day, by UTC. What is there already without one moves.
+create function {{schema}}.make_partition(day date) returns void language plpgsql as $$
+declare
+  name text := 'finished_' || to_char(day, 'YYYYMMDD');
+  from_time timestamptz := day::timestamp at time zone 'UTC';
+  to_time timestamptz := (day + 1)::timestamp at time zone 'UTC';
+begin
+  if exists (select from pg_inherits as i join pg_class as c on c.oid = i.inhrelid
+              where i.inhparent = '{{schema}}.finished'::regclass and c.relname = name) then
+    return;
+  end if;
+  execute format('create table {{schema}}.%I (like {{schema}}.finished including defaults including constraints)', name);
+  execute format('with moved as (delete from {{schema}}.finished_default where expires_at >= %L and expires_at < %L returning *)
+                  insert into {{schema}}.%I select * from moved', from_time, to_time, name);
+  execute format('alter table {{schema}}.finished attach partition {{schema}}.%I for values from (%L) to (%L)', name, from_time, to_time);
 end $$;
