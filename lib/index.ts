@@ -53,7 +53,7 @@ export type { JobMiddleware } from './nest/job.middleware.js';
 export { getJob, isTaskmasterContext, TASKMASTER_CONTEXT } from './nest/taskmaster.context.js';
 export type { Middleware } from './engine/worker/middleware.js';
 export type { HandlerOptions } from './engine/job/handler.js';
-export { Job } from './engine/job/job.js';
+export { Job, type ParentResult } from './engine/job/job.js';
 export {
   ack,
   AckOutcome,
@@ -101,6 +101,10 @@ export type {
 } from './engine/publisher/enqueue-options.js';
 export type { SqlExecutor, Transaction } from './engine/connection/executor.js';
 
+export type { Flow, FlowJob, FlowJobOptions } from './engine/publisher/flow.js';
+export type { CallOptions } from './engine/publisher/publisher.js';
+export type { ResultOptions } from './engine/publisher/result-watch.js';
+
 // Options.
 export type {
   ConnectionOption,
@@ -133,6 +137,7 @@ export type {
   ListenerRestoredEvent,
   ListenerUnavailableEvent,
   PausedEvent,
+  ProgressEvent,
   ReleasedEvent,
   RescuedEvent,
   ResumedEvent,
@@ -159,12 +164,15 @@ export {
   InvalidPayloadError,
   InvalidQueueNameError,
   JobCancelledError,
+  JobFailedError,
   JobTimeoutError,
   JobTransactionError,
   LeaseLostError,
   NotOpenError,
   PayloadTooLargeError,
   PermissionDeniedError,
+  ResultNotKeptError,
+  ResultTimeoutError,
   SchemaBehindError,
   SchemaTooNewError,
   ShutdownError,

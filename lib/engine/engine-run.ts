@@ -4,8 +4,10 @@ import type { TransactionScope } from './connection/transaction.js';
 import type { EventHub } from './events.js';
 import type { Handler } from './job/handler.js';
 import { type Service, startAll, stopAll } from './lifecycle/service.js';
+import { type ControlMessage, controlOf } from './listener/control-message.js';
 import { Listener } from './listener/listener.js';
 import { EffectApplier } from './maintenance/effect-applier.js';
+import { Pruner } from './maintenance/pruner.js';
 import { Rescuer } from './maintenance/rescuer.js';
 import type { ResolvedOptions } from './options.js';
 import { Promoter } from './scheduler/promoter.js';
@@ -20,8 +22,6 @@ export interface EngineRunOptions {
   readonly resolved: ResolvedOptions;
 }
 
-/** What is said to everybody, and no bell of a queue: its name could not begin like this. */
-const CONTROL = /^\u0001([a-z]+):(.*)$/s;
 /** The bell of newly scheduled jobs. */
 const SCHEDULED = '';
 
@@ -36,6 +36,7 @@ export class EngineRun implements Service {
   readonly #promoter: Promoter;
   readonly #rescuer: Rescuer;
   readonly #effects: EffectApplier;
+  readonly #pruner: Pruner;
 
   constructor(private readonly options: EngineRunOptions) {
     const { database, events, resolved, scope } = options;
@@ -54,6 +55,7 @@ export class EngineRun implements Service {
       onOutage: () => this.#rescuer.grace(),
     });
     this.#effects = new EffectApplier({ session: this.#session, events });
+    this.#pruner = new Pruner({ session: this.#session, events, ages: () => this.#worker.ages });
     this.#promoter = new Promoter({
       session: this.#session,
       events,
@@ -123,6 +125,7 @@ export class EngineRun implements Service {
       this.#rescuer,
       this.#effects,
       this.#worker,
+      this.#pruner,
     ];
   }
 
@@ -140,15 +143,15 @@ export class EngineRun implements Service {
   }
 
   #heard(message: string): void {
-    const [, kind, subject = ''] = CONTROL.exec(message) ?? [];
-    if (kind !== undefined) return this.#told(kind, subject);
+    const control = controlOf(message);
+    if (control !== undefined) return this.#told(control);
     if (message !== SCHEDULED) return this.#worker.rang(message);
     this.#promoter.rang();
     this.#effects.call();
   }
 
   /** Other kinds are for others, or of a later release. */
-  #told(kind: string, subject: string): void {
+  #told({ kind, subject }: ControlMessage): void {
     const { events } = this.options;
     if (kind === 'cancel') this.#worker.cancel(subject);
     if (kind === 'paused') events.emit({ type: 'paused', queue: subject });

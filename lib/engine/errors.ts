@@ -1,3 +1,4 @@
+import type { JobError } from './events.js';
 /**
  * Every error this library throws. One base class, a stable `code`, the data in fields, `cause` kept,
  * and a message that says what to do. No password, payload or SQL detail ever appears in a message.
@@ -231,6 +232,43 @@ export class ClosedError extends TaskmasterError {
 
   constructor(readonly operation: string) {
     super(`${operation}: Taskmaster has been closed.`);
+  }
+}
+
+/** The job whose result was waited for has failed, or was cancelled. */
+export class JobFailedError extends TaskmasterError {
+  readonly code = 'TM_JOB_FAILED';
+
+  /** @param error the job's last error, as it is stored */
+  constructor(
+    readonly jobId: string,
+    readonly state: 'failed' | 'cancelled',
+    readonly error: JobError | undefined,
+  ) {
+    super(`Job ${jobId} ${state === 'failed' ? 'has failed' : 'was cancelled'}; its error is in "error".`);
+  }
+}
+
+/** A job did not end in time; it goes on. */
+export class ResultTimeoutError extends TaskmasterError {
+  readonly code = 'TM_RESULT_TIMEOUT';
+
+  constructor(
+    readonly jobId: string,
+    readonly timeoutMs: number,
+  ) {
+    super(`Job ${jobId} has not ended within ${timeoutMs} ms. It goes on; ask again, or wait for longer.`);
+  }
+}
+
+/** A job has ended and its result was not kept, or there never was such a job. */
+export class ResultNotKeptError extends TaskmasterError {
+  readonly code = 'TM_RESULT_NOT_KEPT';
+
+  constructor(readonly jobId: string) {
+    super(
+      `Job ${jobId} is gone, and its result was not kept. Enqueue it by call(), with keepResult, or give its queue a retention.`,
+    );
   }
 }
 

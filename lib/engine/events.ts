@@ -61,6 +61,11 @@ export interface CancelledEvent extends AttemptEventBase {
   readonly type: 'cancelled';
   readonly runMs: number;
 }
+/** A handler has said how far its job is. */
+export interface ProgressEvent extends AttemptEventBase {
+  readonly type: 'progress';
+  readonly progress: unknown;
+}
 /** Nothing of this queue starts, in any process, until it is resumed. */
 export interface PausedEvent extends EventBase {
   readonly type: 'paused';
@@ -151,6 +156,7 @@ export type TaskmasterEvent =
   | FailedEvent
   | SnoozedEvent
   | CancelledEvent
+  | ProgressEvent
   | PausedEvent
   | ResumedEvent
   | ReleasedEvent

@@ -3,6 +3,9 @@ export { Taskmaster } from './taskmaster.js';
 export type { HealthReport, RegisteredHandler, TaskmasterState } from './taskmaster.js';
 export type { Handler, HandlerOptions, HandlerRegistration } from './job/handler.js';
 export { Publisher } from './publisher/publisher.js';
+export type { CallOptions } from './publisher/publisher.js';
+export type { Flow, FlowJob, FlowJobOptions } from './publisher/flow.js';
+export type { ResultOptions } from './publisher/result-watch.js';
 export type {
   EnqueuedJob,
   EnqueueOptions,
@@ -24,6 +27,7 @@ export type {
 export type { AnyQueue } from './job/queue.js';
 export type { InputOf, PayloadOf, ResultOf, TaskmasterQueues } from './job/queue-types.js';
 export { Job } from './job/job.js';
+export type { ParentResult } from './job/job.js';
 export { ack, HandlerOutcome, isHandlerOutcome, rateLimited, reject, retry, snooze } from './job/outcome.js';
 export type {
   AckOutcome,

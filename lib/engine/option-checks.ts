@@ -146,6 +146,11 @@ const jobId = check('the id of a job, or what enqueue answered', (value) =>
   /^[1-9]\d{0,18}$/.test(String(isObject(value) ? value['id'] : value)),
 );
 
+const resultShape = object({
+  timeoutMs: timeout(1),
+  signal: check('an AbortSignal', (value) => value instanceof AbortSignal),
+});
+
 const JOB_CHECKS = {
   group: keyText,
   groupConcurrency: integer(1, MAX_LIMIT),
@@ -213,6 +218,14 @@ export function checkHandlerOptions(
 /** The options of one `enqueue`. On the hot path: costs nothing without options. @throws InvalidOptionsError listing every problem */
 export function checkJobOptions(queue: string, options: EnqueueOptions | undefined): void {
   if (options !== undefined) checkTimed(checkEnqueueOptions, `enqueue(${JSON.stringify(queue)})`, options);
+}
+
+/** @throws InvalidOptionsError listing every problem */
+export function checkResultOptions(id: unknown, options: unknown): void {
+  const problems: string[] = [];
+  jobId(id, 'id', problems);
+  resultShape(options, '', problems);
+  throwProblems('result', problems);
 }
 
 /** One job of a mixed `enqueueMany`; its queue and payload are checked elsewhere. @throws InvalidOptionsError listing every problem */

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { Database } from './connection/database.js';
+import { StatementPool } from './connection/statement-pool.js';
 import { isConnectionFailure, reasonOf } from './connection/pg-errors.js';
 import { TransactionScope } from './connection/transaction.js';
 import { EngineRun } from './engine-run.js';
@@ -10,7 +11,11 @@ import { HandlerList } from './handler-list.js';
 import type { Handler, HandlerRegistration } from './job/handler.js';
 import { pause } from './lifecycle/pause.js';
 import type { ResolvedOptions, TaskmasterOptions } from './options.js';
+import { controlOf } from './listener/control-message.js';
+import { Listener } from './listener/listener.js';
 import { Publisher } from './publisher/publisher.js';
+import { ResultWatch } from './publisher/result-watch.js';
+import { notifyChannel } from './sql/listen.js';
 import { resolveOptions } from './resolve-options.js';
 
 /** `idle` until started; `starting` also while a lazy connection is waited for; `stopped` can be started again. */
@@ -62,7 +67,19 @@ export class Taskmaster {
     this.#database = new Database(this.options, this.events);
     this.#scope = new TransactionScope(this.options.transaction);
     this.#handlers = new HandlerList(this.options);
+    const statements = new StatementPool({
+      pool: this.#database.pool,
+      tables: this.#database.tables,
+      named: () => this.#database.named,
+      target: () => this.#database.target,
+      ready: () => Promise.resolve(),
+    });
+    const results = new ResultWatch({
+      statements,
+      listen: (onEnded) => this.#listenForEnds(statements, onEnded),
+    });
     this.publisher = new Publisher({
+      results,
       pool: this.#database.pool,
       tables: this.#database.tables,
       scope: this.#scope,
@@ -166,6 +183,28 @@ export class Taskmaster {
       status: this.#run?.listening === false ? 'degraded' : 'up',
       details: { ...details, database: 'ok' },
     };
+  }
+
+  /** A listener of its own, for processes that only publish too. What becomes of it is nobody's business: without it, the watch polls. */
+  #listenForEnds(
+    statements: StatementPool,
+    onEnded: (jobId: string | undefined) => void,
+  ): Listener | undefined {
+    if (!this.options.listen.enabled) return undefined;
+    const tell = () => onEnded(undefined);
+    return new Listener({
+      cluster: this.#database.listenCluster,
+      tables: this.#database.tables,
+      events: new EventHub(this.options.name),
+      notify: async (channel, payload) =>
+        void (await statements.run('listen', notifyChannel, { channel, payload })),
+      onRing: (message) => {
+        const control = controlOf(message);
+        if (control?.kind === 'ended') onEnded(control.subject);
+      },
+      onRestored: tell,
+      onLost: tell,
+    });
   }
 
   async #connect(waitMs: number): Promise<void> {

@@ -61,6 +61,8 @@ export function logLineOf(event: TaskmasterEvent): LogLine | undefined {
         attempt: event.runCount,
         time: ms(event.runMs),
       });
+    case 'progress':
+      return undefined;
     case 'paused':
     case 'resumed':
       return logged('log', { queue: event.queue, status: event.type });

@@ -1,8 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import type { AnyQueue } from '../engine/job/queue.js';
-import type { InputOf } from '../engine/job/queue-types.js';
+import type { InputOf, ResultOf } from '../engine/job/queue-types.js';
 import type { EnqueuedJob, EnqueueOptions, NewJob } from '../engine/publisher/enqueue-options.js';
+import type { Flow } from '../engine/publisher/flow.js';
+import type { CallOptions } from '../engine/publisher/publisher.js';
+import type { ResultOptions } from '../engine/publisher/result-watch.js';
 import { TaskmasterCore } from './taskmaster.core.js';
 
 /** The arguments of an enqueue after the queue: the payload may be left out where `undefined` is one. */
@@ -49,6 +52,33 @@ export class PublisherService {
     return isQueue(jobsOrQueue)
       ? publisher.enqueueMany(jobsOrQueue, payloadsOrOptions as readonly unknown[], options)
       : publisher.enqueueMany(jobsOrQueue, payloadsOrOptions as Pick<EnqueueOptions, 'tx'>);
+  }
+
+  /** Stores a job and waits for what its handler returns; see {@link result}. Not inside a transaction, which the job would wait for. */
+  async call<Queue extends AnyQueue>(
+    queue: Queue,
+    payload: InputOf<Queue>,
+    options?: CallOptions,
+  ): Promise<ResultOf<Queue>> {
+    await this.core.open();
+    return this.core.engine.publisher.call(queue, payload, options) as Promise<ResultOf<Queue>>;
+  }
+
+  /**
+   * Waits for a job to end and answers with what its handler returned; where the queue keeps no results, that has to be asked
+   * for at enqueue (`keepResult`) or before the job is claimed.
+   *
+   * @throws JobFailedError when it failed or was cancelled; ResultTimeoutError; ResultNotKeptError; the signal's reason
+   */
+  async result(jobId: string, options?: ResultOptions): Promise<unknown> {
+    await this.core.open();
+    return this.core.engine.publisher.result(jobId, options);
+  }
+
+  /** Stores a graph of jobs, all or none; children run when their parents have completed, and find their results in `job.parents()`. */
+  async flow(build: (flow: Flow) => void, options?: Pick<EnqueueOptions, 'tx'>): Promise<EnqueuedJob[]> {
+    await this.core.open();
+    return this.core.engine.publisher.flow(build, options);
   }
 
   /** Runs `work` in a transaction that the calls to `enqueue` inside it join; commits when it returns, rolls back when it throws. */

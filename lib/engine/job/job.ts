@@ -38,6 +38,16 @@ export interface JobMeta {
   readonly backoff?: unknown;
 }
 
+/** A job that another depends on, and what it has come to. */
+export interface ParentResult {
+  readonly id: string;
+  /** `undefined` where nothing of it is kept. */
+  readonly queue: string | undefined;
+  readonly outcome: 'completed' | 'failed' | 'cancelled';
+  /** What its handler returned, where that is kept: always in a flow. */
+  readonly result: unknown;
+}
+
 /** What an attempt lends its job: filled in by the worker. */
 export interface JobContext {
   readonly signal: AbortSignal;
@@ -45,6 +55,9 @@ export interface JobContext {
   /** Present in transactional handlers. */
   readonly tx: pg.PoolClient | undefined;
   transaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T>;
+  progress(value: unknown): void;
+  log(line: string): void;
+  parents(): Promise<ParentResult[]>;
 }
 
 /** One attempt at a job, as the handler sees it. */
@@ -103,6 +116,26 @@ export class Job<Payload = unknown> {
   /** The transaction of a `transactional` handler: what is written through it commits together with the ack. */
   get tx(): pg.PoolClient | undefined {
     return this.#context.tx;
+  }
+
+  /**
+   * Says how far the job is: any JSON of at most 16 kB, such as a number from 0 to 100. The last word counts, and is stored with the job
+   * within a tenth of a second.
+   *
+   * @throws InvalidPayloadError, PayloadTooLargeError for what cannot be stored
+   */
+  progress(value: unknown): void {
+    this.#context.progress(value);
+  }
+
+  /** Adds a line to the job's log: of at most 1,000 characters, the newest 100 lines are kept. */
+  log(line: string): void {
+    this.#context.log(line);
+  }
+
+  /** What the jobs have come to that this one depends on, in the order of their ids. */
+  parents(): Promise<ParentResult[]> {
+    return this.#context.parents();
   }
 
   /**

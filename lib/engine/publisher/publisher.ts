@@ -13,7 +13,7 @@ import {
   TaskmasterError,
 } from '../errors.js';
 import type { EventHub } from '../events.js';
-import { checkNewJobOptions } from '../option-checks.js';
+import { checkNewJobOptions, checkResultOptions } from '../option-checks.js';
 import type { AnyQueue } from '../job/queue.js';
 import type { QueueLimits } from '../job/queue-definition.js';
 import { queueNameOf } from '../job/queue-name.js';
@@ -29,7 +29,9 @@ import {
   type NewJob,
   NO_OPTIONS,
 } from './enqueue-options.js';
+import { type Flow, FlowBuilder, levelsOf } from './flow.js';
 import { checkPayload, encodeJob, type EncodedJob } from './job-text.js';
+import type { ResultOptions, ResultWatch } from './result-watch.js';
 
 /** Options of a {@link Publisher}. */
 export interface PublisherOptions {
@@ -46,7 +48,11 @@ export interface PublisherOptions {
   readonly onCommitted: (queue: string, delayMs: number | undefined) => void;
   /** What is known here of a queue that is given by its name. */
   readonly limitsOf: (queue: string) => QueueLimits | undefined;
+  readonly results: ResultWatch;
 }
+
+/** Options of {@link Publisher.call}. */
+export interface CallOptions extends JobOptions, ResultOptions {}
 
 /** What statements that are under way at the end are given to come back, in milliseconds. */
 const CLOSE_MS = 2_000;
@@ -121,6 +127,51 @@ export class Publisher {
     );
   }
 
+  /**
+   * Stores a job and waits for what its handler returns.
+   *
+   * @throws as {@link enqueue} and {@link result}; InvalidOptionsError inside a transaction, which the job would wait for
+   */
+  async call(queue: AnyQueue, payload?: unknown, options: CallOptions = NO_OPTIONS): Promise<unknown> {
+    const { timeoutMs, signal, ...jobOptions } = options;
+    if ((options as EnqueueOptions).tx !== undefined || this.options.scope.current !== undefined)
+      throw new InvalidOptionsError('call', [
+        'tx: the job would run only after the transaction that waits for it',
+      ]);
+    const { id } = await this.enqueue(queue, payload, { ...jobOptions, keepResult: true });
+    return this.result(id, { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) });
+  }
+
+  /**
+   * Waits for a job to end and answers with what its handler returned. The result is there when it was asked for before the job was
+   * claimed, or is kept by its queue.
+   *
+   * @throws JobFailedError when the job failed or was cancelled; ResultTimeoutError; ResultNotKeptError; the signal's reason
+   */
+  async result(jobId: string, options: ResultOptions = {}): Promise<unknown> {
+    this.#assertOpen();
+    checkResultOptions(jobId, options);
+    return this.options.results.result(jobId, options);
+  }
+
+  /**
+   * Stores a graph of jobs, all or none: `build` adds them, each with the jobs of the graph that it depends on. What
+   * parents return is kept for their children, see `job.parents()`.
+   *
+   * @throws as {@link enqueue}
+   */
+  async flow(
+    build: (flow: Flow) => void,
+    options: Pick<EnqueueOptions, 'tx'> = NO_OPTIONS,
+  ): Promise<EnqueuedJob[]> {
+    this.#assertOpen();
+    const builder = new FlowBuilder();
+    build(builder);
+    const tx = options.tx ?? this.options.scope.current;
+    if (tx !== undefined) return this.#storeFlow(builder, tx);
+    return this.withTransaction((client) => this.#storeFlow(builder, client));
+  }
+
   /** Runs `work` in a transaction of the pool; every `enqueue` inside joins it. Commits on return, rolls back on throw. */
   withTransaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
     this.#assertOpen();
@@ -138,6 +189,7 @@ export class Publisher {
    */
   async close(): Promise<void> {
     this.#state = 'closed';
+    await this.options.results.close(new ClosedError('result'));
     const over = new AbortController();
     await Promise.race([
       Promise.allSettled([this.#batcher.flushed(), ...this.#calls]),
@@ -146,6 +198,18 @@ export class Publisher {
     over.abort();
     this.#abandoned = true;
     for (const client of this.#sending) destroy(client);
+  }
+
+  /** Parents first: the ids of a level are known when the next one is stored. */
+  async #storeFlow(builder: FlowBuilder, tx: Transaction): Promise<EnqueuedJob[]> {
+    for (const level of levelsOf(builder.nodes)) {
+      const stored = await this.enqueueMany(
+        level.map((node) => node.job()),
+        { tx },
+      );
+      level.forEach((node, index) => node.stored(stored[index] as EnqueuedJob));
+    }
+    return builder.nodes.map((node) => node.enqueued as EnqueuedJob);
   }
 
   /** A call that {@link close} waits for. */

@@ -31,6 +31,7 @@ export const jobResults = statement<IdsArgs, JobResultRow>({
 /** Says that somebody wants to know how these jobs end: whoever ends them tells everybody, and keeps the result of those not claimed yet. */
 export const awaitResults = statement<IdsArgs, never>({
   name: 'await_results',
-  text: ({ jobs }) => `update ${jobs} set flags = flags | 2 where id = any ($1::bigint[]) and flags & 2 = 0 and failed_at is null`,
+  text: ({ jobs }) =>
+    `update ${jobs} set flags = flags | 2 where id = any ($1::bigint[]) and flags & 2 = 0 and failed_at is null`,
   values: ({ ids }) => [numberArray(ids)],
 });

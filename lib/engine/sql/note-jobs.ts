@@ -37,6 +37,7 @@ export interface ParentRow {
 
 export const parentsOf = statement<{ readonly id: string }, ParentRow>({
   name: 'parents_of',
-  text: ({ schema }) => `select id, queue, outcome, result::text as result from ${schema}.parents_of($1::bigint)`,
+  text: ({ schema }) =>
+    `select id, queue, outcome, result::text as result from ${schema}.parents_of($1::bigint)`,
   values: (args) => [args.id],
 });

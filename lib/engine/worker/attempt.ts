@@ -3,7 +3,7 @@ import { safePayload } from '../codec/json-codec.js';
 import { validatePayload } from '../codec/payload-schema.js';
 import { JobCancelledError, JobTimeoutError, JobTransactionError } from '../errors.js';
 import type { Handler } from '../job/handler.js';
-import { type ClaimedJob, Job, type JobContext } from '../job/job.js';
+import { type ClaimedJob, Job, type JobContext, type ParentResult } from '../job/job.js';
 import { JOB_FLAGS } from '../job/job-flags.js';
 import { keepMsOf } from '../job/retention.js';
 import { type Outcome, outcomeOfReturn, outcomeOfThrow } from '../job/outcome-of.js';
@@ -11,6 +11,7 @@ import { type Settlement, settlementOf } from '../job/settlement.js';
 import { MAX_TIMER_MS } from '../option-checker.js';
 import type { Backoff } from '../retry/backoff.js';
 import { delayOf } from '../retry/retry-delay.js';
+import type { JobNotes } from './job-notes.js';
 import { RolledBack, type JobTransactions } from './job-transactions.js';
 
 /** An attempt that has ended, and how it is to be settled. */
@@ -31,6 +32,7 @@ export interface AttemptContext {
   /** The handler inside the middleware. */
   readonly handle: (job: Job) => unknown;
   readonly transactions: JobTransactions;
+  readonly notes: JobNotes;
   /** The outcome is decided: called once, and before the attempt's promise resolves. */
   readonly onEnded: (ended: EndedAttempt) => void;
   /** The handler has outlived its timeout. */
@@ -95,7 +97,12 @@ export class Attempt implements JobContext {
     this.#endWithout({ kind: 'release' });
   }
 
-  async transaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
+  transaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
+    return this.#transact(work, (result) => result);
+  }
+
+  /** @param resultOf the result of the job, in what `work` has answered */
+  async #transact<T>(work: (tx: pg.PoolClient) => Promise<T>, resultOf: (answer: T) => unknown): Promise<T> {
     if (this.#transaction !== 'none') throw new JobTransactionError(this.claimed.id, 'called a second time');
     if (this.#ended) throw new JobTransactionError(this.claimed.id, 'the attempt has ended');
     this.#transaction = 'open';
@@ -104,6 +111,7 @@ export class Attempt implements JobContext {
       const result = await this.context.transactions.run(
         { claimed: this.claimed, keepMs: keepMsOf(this.claimed, this.context.handler.options.retention) },
         work,
+        resultOf,
         this.#cut.signal,
       );
       this.#transaction = 'committed';
@@ -112,6 +120,18 @@ export class Attempt implements JobContext {
       if (this.#transaction === 'open') this.#transaction = 'none';
       this.#cutOff?.();
     }
+  }
+
+  progress(value: unknown): void {
+    if (!this.#ended) this.context.notes.progress(this.claimed, value);
+  }
+
+  log(line: string): void {
+    if (!this.#ended) this.context.notes.log(this.claimed, line);
+  }
+
+  parents(): Promise<ParentResult[]> {
+    return this.context.notes.parents(this.claimed);
   }
 
   async #execute(): Promise<Outcome> {
@@ -128,12 +148,13 @@ export class Attempt implements JobContext {
   /** A return commits the writes and the ack; anything else rolls back, and the job is settled on its own. */
   async #executeInTransaction(job: Job): Promise<Outcome> {
     try {
-      return await this.transaction(async (tx) => {
+      const run = async (tx: pg.PoolClient) => {
         this.tx = tx;
         const outcome = outcomeOfReturn(await this.context.handle(job));
         if (outcome.kind !== 'ack') throw new RolledBack(outcome);
         return outcome;
-      });
+      };
+      return await this.#transact(run, (outcome) => outcome.result);
     } catch (error) {
       if (error instanceof RolledBack) return error.outcome;
       throw error;

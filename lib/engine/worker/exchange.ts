@@ -18,6 +18,7 @@ import type { EndedAttempt } from './attempt.js';
 import { claimedJobsOf, type LeaseRow } from './claimed-jobs.js';
 import type { Claimer, Demand, Yield } from './claimer.js';
 import type { Isolation } from './isolation.js';
+import type { JobNotes } from './job-notes.js';
 import type { LeaseBook } from './lease-book.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import type { LimitedQueues } from './limited-queues.js';
@@ -30,6 +31,7 @@ export interface ExchangeParts {
   readonly events: EventHub;
   readonly claimer: Claimer;
   readonly settler: Settler;
+  readonly notes: JobNotes;
   readonly book: LeaseBook;
   readonly keeper: LeaseKeeper;
   readonly limited: LimitedQueues;
@@ -75,8 +77,9 @@ export class Exchange {
 
   /** Hands in all that has ended, and takes what is wanted. The statements go out together, in this order. */
   async hand({ plain, limited }: Wanted): Promise<Taken> {
-    const { settler } = this.parts;
+    const { settler, notes } = this.parts;
     const statements = await Promise.allSettled([
+      notes.pending ? notes.flush() : undefined,
       settler.hasOthers ? this.#reschedule() : undefined,
       settler.hasFinished ? this.#finish() : undefined,
       this.#ackAndClaim(plain),

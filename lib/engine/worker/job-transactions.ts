@@ -32,12 +32,14 @@ export class JobTransactions {
   /**
    * Locks the job, runs `work` with `enqueue` joined to the transaction, acks and commits.
    *
+   * @param resultOf the result of the job, in what `work` has answered
    * @param cut cuts `work` off: its connection is thrown away, and nothing is committed. Without effect once `work` has resolved
    * @throws LeaseLostError when the job does not belong to this attempt any more; everything is rolled back
    */
   async run<T>(
     { claimed, keepMs }: TransactedJob,
     work: (tx: pg.PoolClient) => Promise<T>,
+    resultOf: (answer: T) => unknown,
     cut: AbortSignal,
   ): Promise<T> {
     let backend: number | undefined;
@@ -48,7 +50,7 @@ export class JobTransactions {
           backend = (client as unknown as { processID: number }).processID;
           await this.#lock(client, claimed);
           const result = await this.scope.run(client, () => work(client));
-          if (!cut.aborted) await this.#ack(client, { claimed, keepMs }, result);
+          if (!cut.aborted) await this.#ack(client, { claimed, keepMs }, resultOf(result));
           return result;
         },
         cut,

@@ -20,6 +20,7 @@ import { Dispatcher } from './dispatcher.js';
 import { Exchange } from './exchange.js';
 import { type Bells, Doorbell } from './doorbell.js';
 import { Isolation } from './isolation.js';
+import { JobNotes } from './job-notes.js';
 import { JobTransactions } from './job-transactions.js';
 import { LeaseBook } from './lease-book.js';
 import { LeaseKeeper } from './lease-keeper.js';
@@ -71,6 +72,7 @@ export class Worker implements Service {
   readonly #cancels: CancelWatch;
   readonly #isolation = new Isolation();
   readonly #transactions: JobTransactions;
+  readonly #notes: JobNotes;
   readonly #forced = new AbortController();
   #started = false;
   #drained: (() => void) | undefined;
@@ -78,6 +80,7 @@ export class Worker implements Service {
   constructor(private readonly options: WorkerOptions) {
     const { session, tables, events, resolved } = options;
     this.#transactions = new JobTransactions(options.pool, tables, options.scope);
+    this.#notes = new JobNotes(session, events);
     this.#settler = new Settler(this.#book, events);
     this.#keeper = new LeaseKeeper({
       session,
@@ -96,6 +99,7 @@ export class Worker implements Service {
       events,
       claimer: this.#claimer,
       settler: this.#settler,
+      notes: this.#notes,
       book: this.#book,
       keeper: this.#keeper,
       limited,
@@ -148,6 +152,11 @@ export class Worker implements Service {
     return this.#keeper.steady;
   }
 
+  /** Whether jobs of some queue here move up while they wait. */
+  get ages(): boolean {
+    return [...this.#claimer.pools].some((pool) => pool.handler.options.ageing !== undefined);
+  }
+
   /** Jobs of one queue running here. */
   runningOf(queue: string): number {
     return this.#claimer.pool(queue)?.running ?? 0;
@@ -161,6 +170,7 @@ export class Worker implements Service {
         {
           handle: compose(this.options.resolved.middleware, async (job) => handler.handle(job.payload, job)),
           transactions: this.#transactions,
+          notes: this.#notes,
           onStuck: (claimed) => this.#stuck(claimed),
           onBrokenBackoff: ({ queue }, error) =>
             this.options.events.emit({ type: 'engineError', operation: 'backoff', queue, error }),
@@ -190,6 +200,7 @@ export class Worker implements Service {
       this.#dispatcher.stop(),
       this.#reconciler.stop(),
       this.#cancels.stop(),
+      this.#notes.flush(),
       this.#keeper.stop(),
     ]);
   }
@@ -207,8 +218,9 @@ export class Worker implements Service {
     if (!this.#claimer.idle) await this.#handBack();
     await this.#within(
       FLUSH_MS,
-      this.#dispatcher
-        .flushed()
+      this.#notes
+        .flush()
+        .then(() => this.#dispatcher.flushed())
         .then(() => this.#keeper.signOff())
         .catch(() => {}), // out of reach: the lease runs out by itself
     );

@@ -2,6 +2,7 @@ import type { Handler } from '../../../../lib/engine/job/handler.js';
 import type { Job } from '../../../../lib/engine/job/job.js';
 import { QUEUE_DEFAULTS } from '../../../../lib/engine/options.js';
 import type { EndedAttempt } from '../../../../lib/engine/worker/attempt.js';
+import type { JobNotes } from '../../../../lib/engine/worker/job-notes.js';
 import type { JobTransactions } from '../../../../lib/engine/worker/job-transactions.js';
 import { WorkerPool } from '../../../../lib/engine/worker/worker-pool.js';
 
@@ -32,6 +33,7 @@ export function testPool({
     {
       handle,
       transactions: undefined as unknown as JobTransactions, // no handler here opens one
+      notes: undefined as unknown as JobNotes, // nor says anything about its job
       onStuck: () => undefined,
       onBrokenBackoff: () => undefined,
     },
