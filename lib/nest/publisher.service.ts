@@ -61,7 +61,7 @@ export class PublisherService {
     options?: CallOptions,
   ): Promise<ResultOf<Queue>> {
     await this.core.open();
-    return this.core.engine.publisher.call(queue, payload, options) as Promise<ResultOf<Queue>>;
+    return this.core.engine.publisher.call<ResultOf<Queue>>(queue, payload, options);
   }
 
   /**

@@ -132,14 +132,22 @@ export class Publisher {
    *
    * @throws as {@link enqueue} and {@link result}; InvalidOptionsError inside a transaction, which the job would wait for
    */
-  async call(queue: AnyQueue, payload?: unknown, options: CallOptions = NO_OPTIONS): Promise<unknown> {
+  async call<Result = unknown>(
+    queue: AnyQueue,
+    payload?: unknown,
+    options: CallOptions = NO_OPTIONS,
+  ): Promise<Result> {
     const { timeoutMs, signal, ...jobOptions } = options;
     if ((options as EnqueueOptions).tx !== undefined || this.options.scope.current !== undefined)
       throw new InvalidOptionsError('call', [
         'tx: the job would run only after the transaction that waits for it',
       ]);
     const { id } = await this.enqueue(queue, payload, { ...jobOptions, keepResult: true });
-    return this.result(id, { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) });
+    const result = await this.result(id, {
+      ...(timeoutMs !== undefined && { timeoutMs }),
+      ...(signal && { signal }),
+    });
+    return result as Result;
   }
 
   /**
