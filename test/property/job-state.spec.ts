@@ -262,7 +262,11 @@ class RealJob {
     const tables = tablesOf(this.schema);
     const attempt = { id: this.id, seq };
     const { rows } = await this.client.query(lockJob.text(tables), lockJob.values(attempt));
-    if (rows.length > 0) await this.client.query(ackLockedJob.text(tables), ackLockedJob.values({ ...attempt, result: null, keepMs: 0 }));
+    if (rows.length > 0)
+      await this.client.query(
+        ackLockedJob.text(tables),
+        ackLockedJob.values({ ...attempt, result: null, keepMs: 0 }),
+      );
     await this.run(ackJobs, { ids: [], seqs: [], leases });
   }
 }

@@ -920,6 +920,7 @@ declare
   wanted record;
   gate record;
   ids bigint[];
+  free_ids bigint[];
   complete boolean;
   now_xmin xid8;
   now_xmax xid8;
@@ -960,8 +961,10 @@ begin
         from pg_current_snapshot() as s;
       complete := cardinality(ids) < wanted.l;
       if ids <> '{}' then
-        complete := complete and {{schema}}.untouched(ids) = ids;
-        ids := {{schema}}.untouched(ids);
+        free_ids := {{schema}}.untouched(ids);
+        complete := complete and free_ids = ids;
+        -- One that was replaced since it was found has a new place, beyond the head: claims find it there.
+        ids := array(select j.id from {{schema}}.jobs as j where j.id = any (free_ids) and j.seq <= gate.head order by j.seq);
         select taken.lease, taken.jobs into lease, jobs from {{schema}}.lease_jobs(worker, wanted.q, gate.priority, ids) as taken;
         if lease is not null then
           queue := wanted.q;
