@@ -192,7 +192,7 @@ describe('the limits of a queue under several workers', () => {
         expect(fifo && slots === 1 ? await outOfOrder(database) : 0).toBe(0);
       },
     );
-    await fc.assert(property, { numRuns: Number(process.env['TASKMASTER_PROPERTY_RUNS'] ?? 30) });
+    await fc.assert(property, { numRuns: Number(process.env['TASKMASTER_PROPERTY_RUNS'] ?? 30), endOnFailure: true });
     expect(history).toBeGreaterThan(1);
   });
 });
