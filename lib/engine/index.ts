@@ -4,6 +4,10 @@ export type { HealthReport, RegisteredHandler, TaskmasterState } from './taskmas
 export type { Handler, HandlerOptions, HandlerRegistration } from './job/handler.js';
 export { Publisher } from './publisher/publisher.js';
 export type { EnqueuedJob, EnqueueOptions, JobOptions, NewJob } from './publisher/enqueue-options.js';
+export { Admin } from './admin/admin.js';
+export { ScheduleAdmin } from './admin/schedule-admin.js';
+export type { ScheduleFilter } from './admin/schedule-admin.js';
+export type { MissedPolicy, OverlapPolicy, Schedule, ScheduleTiming } from './schedule/schedule.js';
 export { defineQueue } from './job/define-queue.js';
 export type {
   DtoOptions,

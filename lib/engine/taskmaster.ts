@@ -1,6 +1,8 @@
 import type pg from 'pg';
+import { Admin } from './admin/admin.js';
 import { Database } from './connection/database.js';
 import { isConnectionFailure, reasonOf } from './connection/pg-errors.js';
+import { StatementPool } from './connection/statement-pool.js';
 import { TransactionScope } from './connection/transaction.js';
 import { EngineRun } from './engine-run.js';
 import { ClosedError } from './errors.js';
@@ -43,6 +45,8 @@ export class Taskmaster {
   readonly options: ResolvedOptions;
   readonly events: EventHub;
   readonly publisher: Publisher;
+  /** For people and tools; opens by itself. */
+  readonly admin: Admin;
   readonly #database: Database;
   readonly #scope: TransactionScope;
   readonly #handlers: HandlerList;
@@ -72,6 +76,7 @@ export class Taskmaster {
       target: () => this.#database.target,
       onCommitted: (queue, delayMs) => this.#run?.committed(queue, delayMs),
     });
+    this.admin = this.#createAdmin();
   }
 
   /** The pool; it connects when it is used. One that was lent is the one that was lent. */
@@ -165,6 +170,21 @@ export class Taskmaster {
       status: this.#run?.listening === false ? 'degraded' : 'up',
       details: { ...details, database: 'ok' },
     };
+  }
+
+  #createAdmin(): Admin {
+    const { pool, tables } = this.#database;
+    const statements = new StatementPool({
+      pool,
+      tables,
+      named: () => this.#database.named,
+      target: () => this.#database.target,
+      ready: async (operation) => {
+        if (this.#closing !== undefined) throw new ClosedError(operation);
+        await this.open();
+      },
+    });
+    return new Admin({ statements, pool, tables, events: this.events });
   }
 
   async #connect(waitMs: number): Promise<void> {

@@ -29,11 +29,13 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   claim_jobs: { takes: ['integer', 'text[]', 'integer[]'], gives: { ...CLAIM, relaxed: 'text' } },
   disarm_bells: { takes: ['text[]'], gives: { pg_advisory_unlock_shared: 'boolean' } },
   enqueue_jobs: { takes: ['json'], gives: { id: 'bigint' } },
+  get_schedule: { takes: ['text'], gives: { schedule: 'text' } },
   heartbeat: {
     takes: ['integer', 'double precision'],
     gives: { now_ms: 'double precision', workers: 'integer', relaxed: 'text' },
   },
   list_leases: { takes: ['integer'], gives: { id: 'bigint', settled: 'boolean' } },
+  list_schedules: { takes: ['text', 'text', 'integer'], gives: { schedule: 'text' } },
   lock_job: { takes: ['bigint', 'bigint'], gives: { id: 'bigint' } },
   next_due: { takes: [], gives: { in_ms: 'double precision' } },
   notify_channel: { takes: ['text', 'text'], gives: { pg_notify: 'void' } },

@@ -14,6 +14,7 @@ export interface Tables {
   readonly leases: string;
   readonly workers: string;
   readonly queues: string;
+  readonly schedules: string;
   readonly migrations: string;
   /** The one notification channel of the schema: `tm_` and 16 hex digits. */
   readonly channel: string;
@@ -41,6 +42,7 @@ export function tablesOf(schema: string): Tables {
     leases: table('leases'),
     workers: table('workers'),
     queues: table('queues'),
+    schedules: table('schedules'),
     migrations: table('migrations'),
     channel: `tm_${digest.slice(0, 16)}`,
     prefix: `tm_${digest.slice(0, 8)}_`,
