@@ -104,7 +104,12 @@ export type {
 // Admin.
 export type { Admin } from './engine/admin/admin.js';
 export type { ScheduleAdmin, ScheduleFilter } from './engine/admin/schedule-admin.js';
-export type { MissedPolicy, OverlapPolicy, Schedule, ScheduleTiming } from './engine/schedule/schedule.js';
+export type { MissedPolicy, OverlapPolicy, Schedule } from './engine/schedule/schedule.js';
+export type {
+  ScheduleDefinition,
+  ScheduleOptions,
+  ScheduleTiming,
+} from './engine/schedule/schedule-definition.js';
 
 // Events and health.
 export type {
@@ -128,6 +133,8 @@ export type {
   ReleasedEvent,
   RescuedEvent,
   RetriedEvent,
+  ScheduleFiredEvent,
+  ScheduleSkippedEvent,
   SnoozedEvent,
   StartedEvent,
   StuckEvent,
@@ -143,6 +150,7 @@ export {
   DatabaseError,
   DatabaseUnreachableError,
   DuplicateHandlerError,
+  DuplicateScheduleError,
   EmbeddedPostgresError,
   EnqueueOutcomeUnknownError,
   InvalidHandlerError,
@@ -162,4 +170,5 @@ export {
   TaskmasterError,
   TransactionAbortedError,
   UnknownInstanceError,
+  UnknownScheduleError,
 } from './engine/errors.js';

@@ -7,7 +7,9 @@ import { type Service, startAll, stopAll } from './lifecycle/service.js';
 import { Listener } from './listener/listener.js';
 import { Rescuer } from './maintenance/rescuer.js';
 import type { ResolvedOptions } from './options.js';
+import type { EncodedSchedule } from './schedule/schedule-definition.js';
 import { Promoter } from './scheduler/promoter.js';
+import { Scheduler } from './scheduler/scheduler.js';
 import { notifyChannel } from './sql/listen.js';
 import { Worker } from './worker/worker.js';
 
@@ -17,20 +19,23 @@ export interface EngineRunOptions {
   readonly scope: TransactionScope;
   readonly events: EventHub;
   readonly resolved: ResolvedOptions;
+  /** What the code of this process defines. */
+  readonly schedules: () => Promise<readonly EncodedSchedule[]>;
 }
 
 /** The bell of newly scheduled jobs. */
 const SCHEDULED = '';
 
 /**
- * One run of the background parts, from `start` to `stop`: a session of their own, the listener, the worker, the promoter and
- * the rescuer. It introduces them to each other; what they do is theirs.
+ * One run of the background parts, from `start` to `stop`: a session of their own, the listener, the worker, the promoter,
+ * the scheduler and the rescuer. It introduces them to each other; what they do is theirs.
  */
 export class EngineRun implements Service {
   readonly #session: Session;
   readonly #listener: Listener | undefined;
   readonly #worker: Worker;
   readonly #promoter: Promoter;
+  readonly #scheduler: Scheduler;
   readonly #rescuer: Rescuer;
 
   constructor(private readonly options: EngineRunOptions) {
@@ -54,6 +59,12 @@ export class EngineRun implements Service {
       onReady: (queue) => this.#worker.hint(queue),
       arm: () => this.#arm([SCHEDULED]),
       disarm: () => this.#disarm([SCHEDULED]),
+    });
+    this.#scheduler = new Scheduler({
+      session: this.#session,
+      events,
+      definitions: options.schedules,
+      onReady: (queue) => this.#worker.hint(queue),
     });
     this.#rescuer = new Rescuer({
       session: this.#session,
@@ -110,12 +121,18 @@ export class EngineRun implements Service {
     if (delayMs !== undefined) this.#promoter.scheduled(Math.max(0, delayMs));
   }
 
+  /** Schedules were changed or defined in this process. */
+  schedulesChanged(): void {
+    this.#scheduler.changed();
+  }
+
   get #parts(): readonly Service[] {
     return [
       ...(this.#listener === undefined ? [] : [this.#listener]),
       this.#promoter,
       this.#rescuer,
       this.#worker,
+      this.#scheduler,
     ];
   }
 
@@ -126,10 +143,16 @@ export class EngineRun implements Service {
       tables: database.tables,
       events,
       notify: async (channel, payload) => void (await this.#session.run(notifyChannel, { channel, payload })),
-      onRing: (queue) => (queue === SCHEDULED ? this.#promoter.rang() : this.#worker.rang(queue)),
+      onRing: (queue) => (queue === SCHEDULED ? this.#scheduledRang() : this.#worker.rang(queue)),
       onRestored: () => this.#bellsLost(),
       onLost: () => this.#bellsLost(),
     });
+  }
+
+  /** A job, or a schedule, may be due earlier than was known. */
+  #scheduledRang(): void {
+    this.#promoter.rang();
+    this.#scheduler.rang();
   }
 
   /** Whatever was armed is not armed any more. */

@@ -7,7 +7,9 @@ export type { EnqueuedJob, EnqueueOptions, JobOptions, NewJob } from './publishe
 export { Admin } from './admin/admin.js';
 export { ScheduleAdmin } from './admin/schedule-admin.js';
 export type { ScheduleFilter } from './admin/schedule-admin.js';
-export type { MissedPolicy, OverlapPolicy, Schedule, ScheduleTiming } from './schedule/schedule.js';
+export type { MissedPolicy, OverlapPolicy, Schedule } from './schedule/schedule.js';
+export { SCHEDULE_DEFAULTS } from './schedule/schedule-definition.js';
+export type { ScheduleDefinition, ScheduleOptions, ScheduleTiming } from './schedule/schedule-definition.js';
 export { defineQueue } from './job/define-queue.js';
 export type {
   DtoOptions,

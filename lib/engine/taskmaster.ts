@@ -14,6 +14,8 @@ import { pause } from './lifecycle/pause.js';
 import type { ResolvedOptions, TaskmasterOptions } from './options.js';
 import { Publisher } from './publisher/publisher.js';
 import { resolveOptions } from './resolve-options.js';
+import { ScheduleList } from './schedule-list.js';
+import type { ScheduleDefinition } from './schedule/schedule-definition.js';
 
 /** `idle` until started; `starting` also while a lazy connection is waited for; `stopped` can be started again. */
 export type TaskmasterState = 'idle' | 'starting' | 'running' | 'draining' | 'stopped';
@@ -50,6 +52,7 @@ export class Taskmaster {
   readonly #database: Database;
   readonly #scope: TransactionScope;
   readonly #handlers: HandlerList;
+  readonly #schedules: ScheduleList;
   #state: TaskmasterState = 'idle';
   #opening: Promise<void> | undefined;
   #connected = false;
@@ -66,6 +69,7 @@ export class Taskmaster {
     this.#database = new Database(this.options, this.events);
     this.#scope = new TransactionScope(this.options.transaction);
     this.#handlers = new HandlerList(this.options);
+    this.#schedules = new ScheduleList(this.options.maxPayloadBytes);
     this.publisher = new Publisher({
       pool: this.#database.pool,
       tables: this.#database.tables,
@@ -132,6 +136,18 @@ export class Taskmaster {
       void this.#serve(handler).catch((error: unknown) => this.#report('register', error));
   }
 
+  /**
+   * Defines a schedule in code, before `start` or while running. It is stored when this process starts to work on queues: where it is not what
+   * the code said before, it replaces what is stored.
+   *
+   * @param label where it comes from, for messages
+   * @throws DuplicateScheduleError, InvalidOptionsError, InvalidPayloadError
+   */
+  schedule(definition: ScheduleDefinition, label?: string): void {
+    this.#schedules.add(definition, label);
+    if (this.#run !== undefined) void this.#addSchedules(definition.name);
+  }
+
   /** Opens if that has not happened, then starts to listen and to work. */
   async start(): Promise<void> {
     if (this.#closing !== undefined) throw new ClosedError('start');
@@ -184,7 +200,15 @@ export class Taskmaster {
         await this.open();
       },
     });
-    return new Admin({ statements, pool, tables, events: this.events });
+    return new Admin({
+      statements,
+      pool,
+      tables,
+      events: this.events,
+      maxPayloadBytes: this.options.maxPayloadBytes,
+      onReady: (queue) => this.#run?.committed(queue, undefined),
+      onSchedulesChanged: () => this.#run?.schedulesChanged(),
+    });
   }
 
   async #connect(waitMs: number): Promise<void> {
@@ -251,6 +275,17 @@ export class Taskmaster {
     this.#state = 'idle';
   }
 
+  /** One that is refused while running is reported, and does not hold up the others. */
+  async #addSchedules(name: string): Promise<void> {
+    try {
+      await this.#schedules.checked();
+    } catch (error) {
+      this.#schedules.remove(name);
+      this.#report('schedule', error);
+    }
+    this.#run?.schedulesChanged();
+  }
+
   /** Also the handlers that are registered meanwhile. */
   async #serveAll(): Promise<void> {
     let started: EngineRun | undefined;
@@ -275,6 +310,7 @@ export class Taskmaster {
       scope: this.#scope,
       events: this.events,
       resolved: this.options,
+      schedules: () => this.#schedules.checked(),
     });
     await this.#run.serve(handler);
     if (first && this.#state === 'running') await this.#run.start();

@@ -27,8 +27,17 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
     gives: { lease_id: 'bigint', queue_name: 'text', priority: 'smallint', jobs: 'text' },
   },
   claim_jobs: { takes: ['integer', 'text[]', 'integer[]'], gives: { ...CLAIM, relaxed: 'text' } },
+  confirm_schedules: { takes: ['text[]', 'text[]'], gives: { name: 'text' } },
+  database_clock: { takes: [], gives: { now: 'text' } },
+  define_schedules: { takes: ['json', 'text[]'], gives: { name: 'text' } },
+  delete_schedule: { takes: ['text'], gives: { name: 'text' } },
   disarm_bells: { takes: ['text[]'], gives: { pg_advisory_unlock_shared: 'boolean' } },
+  due_schedules: { takes: ['integer'], gives: { facts: 'text' } },
   enqueue_jobs: { takes: ['json'], gives: { id: 'bigint' } },
+  fire_schedules: {
+    takes: ['json'],
+    gives: { schedule: 'text', queue: 'text', due: 'text', job: 'text' },
+  },
   get_schedule: { takes: ['text'], gives: { schedule: 'text' } },
   heartbeat: {
     takes: ['integer', 'double precision'],
@@ -38,12 +47,15 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   list_schedules: { takes: ['text', 'text', 'integer'], gives: { schedule: 'text' } },
   lock_job: { takes: ['bigint', 'bigint'], gives: { id: 'bigint' } },
   next_due: { takes: [], gives: { in_ms: 'double precision' } },
+  next_schedule: { takes: [], gives: { in_ms: 'double precision', waiting: 'boolean' } },
   notify_channel: { takes: ['text', 'text'], gives: { pg_notify: 'void' } },
   notify_queue_usage: { takes: [], gives: { usage: 'double precision' } },
   open_lanes: { takes: ['text[]'], gives: {} },
+  pause_schedule: { takes: ['text', 'text'], gives: { schedule: 'text' } },
   promote_jobs: { takes: ['integer'], gives: { queue_name: 'text', count: 'integer', rung: 'bigint' } },
   register_worker: { takes: ['text', 'text', 'integer', 'double precision'], gives: { id: 'integer' } },
   release_leases: { takes: ['bigint[]'], gives: { id: 'bigint', queue_name: 'text', rung: 'bigint' } },
+  release_schedule_jobs: { takes: [], gives: { queue: 'text' } },
   rescue_jobs: {
     takes: ['integer', 'integer'],
     gives: { id: 'bigint', queue_name: 'text', run_count: 'integer', failed: 'boolean', rung: 'bigint' },
@@ -52,6 +64,8 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
     takes: ['bigint[]', 'bigint[]', 'double precision[]', 'boolean[]', 'text[]', 'bigint[]'],
     gives: { id: 'bigint', rung: 'bigint' },
   },
+  resume_schedule: { takes: ['text'], gives: { schedule: 'text' } },
+  store_schedule: { takes: ['json'], gives: { schedule: 'text' } },
   sweep_jobs: {
     takes: ['integer', 'text[]', 'integer[]', 'boolean'],
     gives: {
@@ -63,6 +77,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
       relaxed: 'text',
     },
   },
+  trigger_schedule: { takes: ['text'], gives: { job: 'text', queue: 'text', now: 'text' } },
   unregister_worker: { takes: ['integer'], gives: {} },
 };
 

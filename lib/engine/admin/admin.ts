@@ -12,6 +12,11 @@ export interface AdminOptions {
   readonly pool: pg.Pool;
   readonly tables: Tables;
   readonly events: EventHub;
+  readonly maxPayloadBytes: number;
+  /** A job of this queue has become ready. */
+  readonly onReady: (queue: string) => void;
+  /** Schedules have changed: those who fire them look again. */
+  readonly onSchedulesChanged: () => void;
 }
 
 /** What people and tools do to jobs, queues and schedules: the one implementation behind every interface. Works without a started engine. */

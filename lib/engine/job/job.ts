@@ -34,6 +34,10 @@ export interface JobMeta {
   readonly timeoutMs?: number | 'Infinity';
   /** A backoff that is data: functions cannot be stored with a job. */
   readonly backoff?: unknown;
+  /** Name of the schedule that fired it. */
+  readonly schedule?: string;
+  /** ISO 8601; the due time for which it was fired. */
+  readonly scheduledFor?: string;
 }
 
 /** What an attempt lends its job: filled in by the worker. */
@@ -93,6 +97,15 @@ export class Job<Payload = unknown> {
   }
   get headers(): Readonly<Record<string, string>> {
     return this.#claimed.meta.headers ?? {};
+  }
+  /** Name of the schedule that fired it; `undefined` for jobs that were enqueued. */
+  get schedule(): string | undefined {
+    return this.#claimed.meta.schedule;
+  }
+  /** The due time for which its schedule fired it, the time of the call when it was triggered; `undefined` for jobs that were enqueued. */
+  get scheduledFor(): Date | undefined {
+    const { scheduledFor } = this.#claimed.meta;
+    return scheduledFor === undefined ? undefined : new Date(scheduledFor);
   }
   /** Aborted when the attempt should end: timeout, lost lease, shutdown. Its `reason` is the error that says which. */
   get signal(): AbortSignal {

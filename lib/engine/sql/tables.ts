@@ -15,6 +15,7 @@ export interface Tables {
   readonly workers: string;
   readonly queues: string;
   readonly schedules: string;
+  readonly scheduleJobs: string;
   readonly migrations: string;
   /** The one notification channel of the schema: `tm_` and 16 hex digits. */
   readonly channel: string;
@@ -43,6 +44,7 @@ export function tablesOf(schema: string): Tables {
     workers: table('workers'),
     queues: table('queues'),
     schedules: table('schedules'),
+    scheduleJobs: table('schedule_jobs'),
     migrations: table('migrations'),
     channel: `tm_${digest.slice(0, 16)}`,
     prefix: `tm_${digest.slice(0, 8)}_`,
