@@ -49,6 +49,11 @@ export { JobSignal } from './nest/decorators/job-signal.decorator.js';
 export { JobTx } from './nest/decorators/job-tx.decorator.js';
 export { OnJobEvent, type OnJobEventOptions } from './nest/decorators/on-job-event.decorator.js';
 export { Payload, type Pipe } from './nest/decorators/payload.decorator.js';
+export {
+  Scheduled,
+  type ScheduledOptions,
+  type ScheduledTiming,
+} from './nest/decorators/scheduled.decorator.js';
 export { JOB } from './nest/job.token.js';
 export type { JobMiddleware } from './nest/job.middleware.js';
 export { getJob, isTaskmasterContext, TASKMASTER_CONTEXT } from './nest/taskmaster.context.js';
@@ -103,7 +108,7 @@ export type {
 
 // Admin.
 export type { Admin } from './engine/admin/admin.js';
-export type { ScheduleAdmin, ScheduleFilter } from './engine/admin/schedule-admin.js';
+export type { PreviewOptions, ScheduleAdmin, ScheduleFilter } from './engine/admin/schedule-admin.js';
 export type { MissedPolicy, OverlapPolicy, Schedule } from './engine/schedule/schedule.js';
 export type {
   ScheduleDefinition,

@@ -20,7 +20,7 @@ export interface EngineRunOptions {
   readonly events: EventHub;
   readonly resolved: ResolvedOptions;
   /** What the code of this process defines. */
-  readonly schedules: () => Promise<readonly EncodedSchedule[]>;
+  readonly schedules: () => readonly EncodedSchedule[];
 }
 
 /** The bell of newly scheduled jobs. */
@@ -63,6 +63,7 @@ export class EngineRun implements Service {
     this.#scheduler = new Scheduler({
       session: this.#session,
       events,
+      pollIntervalMs: resolved.listen.pollIntervalMs,
       definitions: options.schedules,
       onReady: (queue) => this.#worker.hint(queue),
     });

@@ -6,7 +6,7 @@ export { Publisher } from './publisher/publisher.js';
 export type { EnqueuedJob, EnqueueOptions, JobOptions, NewJob } from './publisher/enqueue-options.js';
 export { Admin } from './admin/admin.js';
 export { ScheduleAdmin } from './admin/schedule-admin.js';
-export type { ScheduleFilter } from './admin/schedule-admin.js';
+export type { PreviewOptions, ScheduleFilter } from './admin/schedule-admin.js';
 export type { MissedPolicy, OverlapPolicy, Schedule } from './schedule/schedule.js';
 export { SCHEDULE_DEFAULTS } from './schedule/schedule-definition.js';
 export type { ScheduleDefinition, ScheduleOptions, ScheduleTiming } from './schedule/schedule-definition.js';

@@ -235,13 +235,15 @@ const SCHEDULE_CHECKS = {
 
 /**
  * @param subject whose definition it is, such as `@Scheduled() DigestHandlers.write`
+ * @param extra checks of options that a layer above adds
  * @throws InvalidOptionsError listing every problem
  */
 export function checkSchedule(
   subject: string,
   definition: unknown,
+  extra: Checks = {},
 ): asserts definition is ScheduleDefinition {
-  const problems = problemsOf(definition, SCHEDULE_CHECKS, ['name']);
+  const problems = problemsOf(definition, { ...SCHEDULE_CHECKS, ...extra }, ['name']);
   if (isObject(definition)) checkTiming(definition, problems);
   throwProblems(subject, problems);
 }

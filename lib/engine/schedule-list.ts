@@ -16,10 +16,14 @@ interface ListedSchedule {
 /** The schedules that the code of this process defines. */
 export class ScheduleList {
   readonly #schedules = new Map<string, ListedSchedule>();
-  /** Those whose payload has passed its schema. */
-  readonly #checked = new Set<string>();
+  readonly #accepted = new Set<string>();
 
   constructor(private readonly maxPayloadBytes: number) {}
+
+  /** Those that have passed {@link check}. */
+  get accepted(): readonly EncodedSchedule[] {
+    return [...this.#accepted].map((name) => this.#schedules.get(name)!.encoded);
+  }
 
   /** @throws DuplicateScheduleError, InvalidOptionsError, InvalidPayloadError, PayloadTooLargeError */
   add(definition: ScheduleDefinition, label = `schedule ${JSON.stringify(definition?.name)}`): void {
@@ -32,23 +36,24 @@ export class ScheduleList {
 
   remove(name: string): void {
     this.#schedules.delete(name);
+    this.#accepted.delete(name);
   }
 
-  /** All of them, their payloads checked against the schemas of their queues. @throws InvalidOptionsError for one that is refused */
-  async checked(): Promise<readonly EncodedSchedule[]> {
-    const all = [...this.#schedules.values()];
-    for (const schedule of all) await this.#check(schedule);
-    return all.map(({ encoded }) => encoded);
+  /** Checks the payloads of all against the schemas of their queues. @throws InvalidOptionsError for the first that is refused */
+  async checkAll(): Promise<void> {
+    for (const name of this.#schedules.keys()) await this.check(name);
   }
 
-  async #check({ definition, label }: ListedSchedule): Promise<void> {
-    if (this.#checked.has(definition.name)) return;
+  /** @throws InvalidOptionsError when the payload is refused */
+  async check(name: string): Promise<void> {
+    const schedule = this.#schedules.get(name);
+    if (schedule === undefined || this.#accepted.has(name)) return;
     try {
-      await checkSchedulePayload(definition);
+      await checkSchedulePayload(schedule.definition);
     } catch (error) {
       if (!(error instanceof InvalidPayloadError)) throw error;
-      throw new InvalidOptionsError(label, [`${error.path}: ${error.reason}`]);
+      throw new InvalidOptionsError(schedule.label, [`${error.path}: ${error.reason}`]);
     }
-    this.#checked.add(definition.name);
+    this.#accepted.add(name);
   }
 }

@@ -145,7 +145,7 @@ export class Taskmaster {
    */
   schedule(definition: ScheduleDefinition, label?: string): void {
     this.#schedules.add(definition, label);
-    if (this.#run !== undefined) void this.#addSchedules(definition.name);
+    if (this.#starting !== undefined) void this.#acceptSchedule(definition.name);
   }
 
   /** Opens if that has not happened, then starts to listen and to work. */
@@ -226,6 +226,7 @@ export class Taskmaster {
     this.#state = 'starting';
     this.#startCancelled = new AbortController();
     try {
+      await this.#schedules.checkAll();
       await this.#opened(this.#startCancelled.signal);
       await this.#startRun(this.#startCancelled.signal);
     } catch (error) {
@@ -276,9 +277,9 @@ export class Taskmaster {
   }
 
   /** One that is refused while running is reported, and does not hold up the others. */
-  async #addSchedules(name: string): Promise<void> {
+  async #acceptSchedule(name: string): Promise<void> {
     try {
-      await this.#schedules.checked();
+      await this.#schedules.check(name);
     } catch (error) {
       this.#schedules.remove(name);
       this.#report('schedule', error);
@@ -310,7 +311,7 @@ export class Taskmaster {
       scope: this.#scope,
       events: this.events,
       resolved: this.options,
-      schedules: () => this.#schedules.checked(),
+      schedules: () => this.#schedules.accepted,
     });
     await this.#run.serve(handler);
     if (first && this.#state === 'running') await this.#run.start();

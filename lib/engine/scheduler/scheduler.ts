@@ -19,16 +19,16 @@ import { confirmSchedules, defineSchedules } from '../sql/store-schedules.js';
 export interface SchedulerOptions {
   readonly session: Session;
   readonly events: EventHub;
-  /** What the code of this process defines. @throws InvalidOptionsError */
-  readonly definitions: () => Promise<readonly EncodedSchedule[]>;
+  /** The longest sleep: what no bell told of is found after this, in milliseconds. */
+  readonly pollIntervalMs: number;
+  /** What the code of this process defines. */
+  readonly definitions: () => readonly EncodedSchedule[];
   /** A job of this queue has become ready. */
   readonly onReady: (queue: string) => void;
 }
 
 /** Schedules in one look; while there are more, it looks again. */
 const LIMIT = 100;
-/** The longest sleep: what no bell told of is found after this. */
-const LONGEST_SLEEP_MS = 5_000;
 /** The longest sleep while jobs wait for earlier ones of their schedule, which may end anywhere. */
 const WAITING_SLEEP_MS = 500;
 /** Something is due and somebody else holds it. */
@@ -81,7 +81,7 @@ export class Scheduler implements Service {
   }
 
   async #begin(): Promise<void> {
-    await this.#define(await this.options.definitions());
+    await this.#define(this.options.definitions());
     if (!this.#stopped.signal.aborted) this.#running = this.#run();
   }
 
@@ -101,10 +101,10 @@ export class Scheduler implements Service {
 
   /** Fires what is due. Resolves with the time until something else is. */
   async #look(): Promise<number> {
-    const { session } = this.options;
+    const { pollIntervalMs, session } = this.options;
     const [next] = await session.run(nextSchedule, undefined);
     if (next?.waiting === true) await this.#release();
-    const longest = next?.waiting === true ? WAITING_SLEEP_MS : LONGEST_SLEEP_MS;
+    const longest = next?.waiting === true ? Math.min(WAITING_SLEEP_MS, pollIntervalMs) : pollIntervalMs;
     const dueMs = next?.in_ms ?? Infinity;
     if (dueMs > 0) return Math.min(Math.ceil(dueMs), longest);
     const rows = await session.run(dueSchedules, { limit: LIMIT });
@@ -159,7 +159,7 @@ export class Scheduler implements Service {
   async #confirm(): Promise<void> {
     if (performance.now() < this.#confirmAt) return;
     this.#confirmAt = performance.now() + CONFIRM_MS;
-    const definitions = await this.options.definitions();
+    const definitions = this.options.definitions();
     if (definitions.length === 0) return;
     const names = definitions.map(({ name }) => name);
     const hashes = definitions.map(({ hash }) => hash);
