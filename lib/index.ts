@@ -15,6 +15,7 @@ export type { EnhancerKind, EnhancerOptions } from './nest/enhancers.js';
 // Services and their tokens.
 export { ConsumerRegistry, type Consumer } from './nest/consumer.registry.js';
 export { PublisherService } from './nest/publisher.service.js';
+export { TaskmasterAdmin } from './nest/taskmaster.admin.js';
 export { TaskmasterEvents } from './nest/taskmaster.events.js';
 export {
   TaskmasterHealth,
@@ -48,6 +49,11 @@ export { JobSignal } from './nest/decorators/job-signal.decorator.js';
 export { JobTx } from './nest/decorators/job-tx.decorator.js';
 export { OnJobEvent, type OnJobEventOptions } from './nest/decorators/on-job-event.decorator.js';
 export { Payload, type Pipe } from './nest/decorators/payload.decorator.js';
+export {
+  Scheduled,
+  type ScheduledOptions,
+  type ScheduledTiming,
+} from './nest/decorators/scheduled.decorator.js';
 export { JOB } from './nest/job.token.js';
 export type { JobMiddleware } from './nest/job.middleware.js';
 export { getJob, isTaskmasterContext, TASKMASTER_CONTEXT } from './nest/taskmaster.context.js';
@@ -116,6 +122,16 @@ export type {
   TaskmasterOptions,
 } from './engine/options.js';
 
+// Admin.
+export type { Admin } from './engine/admin/admin.js';
+export type { PreviewOptions, ScheduleAdmin, ScheduleFilter } from './engine/admin/schedule-admin.js';
+export type { MissedPolicy, OverlapPolicy, Schedule } from './engine/schedule/schedule.js';
+export type {
+  ScheduleDefinition,
+  ScheduleOptions,
+  ScheduleTiming,
+} from './engine/schedule/schedule-definition.js';
+
 // Events and health.
 export type {
   CancelledEvent,
@@ -142,6 +158,8 @@ export type {
   RescuedEvent,
   ResumedEvent,
   RetriedEvent,
+  ScheduleFiredEvent,
+  ScheduleSkippedEvent,
   SnoozedEvent,
   StartedEvent,
   StuckEvent,
@@ -157,6 +175,7 @@ export {
   DatabaseError,
   DatabaseUnreachableError,
   DuplicateHandlerError,
+  DuplicateScheduleError,
   EmbeddedPostgresError,
   EnqueueOutcomeUnknownError,
   InvalidHandlerError,
@@ -180,4 +199,5 @@ export {
   TaskmasterError,
   TransactionAbortedError,
   UnknownInstanceError,
+  UnknownScheduleError,
 } from './engine/errors.js';

@@ -10,7 +10,9 @@ import { EffectApplier } from './maintenance/effect-applier.js';
 import { Pruner } from './maintenance/pruner.js';
 import { Rescuer } from './maintenance/rescuer.js';
 import type { ResolvedOptions } from './options.js';
+import type { EncodedSchedule } from './schedule/schedule-definition.js';
 import { Promoter } from './scheduler/promoter.js';
+import { Scheduler } from './scheduler/scheduler.js';
 import { notifyChannel } from './sql/listen.js';
 import { Worker } from './worker/worker.js';
 
@@ -20,20 +22,23 @@ export interface EngineRunOptions {
   readonly scope: TransactionScope;
   readonly events: EventHub;
   readonly resolved: ResolvedOptions;
+  /** What the code of this process defines. */
+  readonly schedules: () => readonly EncodedSchedule[];
 }
 
 /** The bell of newly scheduled jobs. */
 const SCHEDULED = '';
 
 /**
- * One run of the background parts, from `start` to `stop`: a session of their own, the listener, the worker, the promoter and
- * the rescuer. It introduces them to each other; what they do is theirs.
+ * One run of the background parts, from `start` to `stop`: a session of their own, the listener, the worker, the promoter,
+ * the scheduler and the rescuer. It introduces them to each other; what they do is theirs.
  */
 export class EngineRun implements Service {
   readonly #session: Session;
   readonly #listener: Listener | undefined;
   readonly #worker: Worker;
   readonly #promoter: Promoter;
+  readonly #scheduler: Scheduler;
   readonly #rescuer: Rescuer;
   readonly #effects: EffectApplier;
   readonly #pruner: Pruner;
@@ -62,6 +67,13 @@ export class EngineRun implements Service {
       onReady: (queue) => this.#worker.hint(queue),
       arm: () => this.#arm([SCHEDULED]),
       disarm: () => this.#disarm([SCHEDULED]),
+    });
+    this.#scheduler = new Scheduler({
+      session: this.#session,
+      events,
+      pollIntervalMs: resolved.listen.pollIntervalMs,
+      definitions: options.schedules,
+      onReady: (queue) => this.#worker.hint(queue),
     });
     this.#rescuer = new Rescuer({
       session: this.#session,
@@ -118,6 +130,11 @@ export class EngineRun implements Service {
     if (delayMs !== undefined) this.#promoter.scheduled(Math.max(0, delayMs));
   }
 
+  /** Schedules were changed or defined in this process. */
+  schedulesChanged(): void {
+    this.#scheduler.changed();
+  }
+
   get #parts(): readonly Service[] {
     return [
       ...(this.#listener === undefined ? [] : [this.#listener]),
@@ -126,6 +143,7 @@ export class EngineRun implements Service {
       this.#effects,
       this.#worker,
       this.#pruner,
+      this.#scheduler,
     ];
   }
 
@@ -147,6 +165,7 @@ export class EngineRun implements Service {
     if (control !== undefined) return this.#told(control);
     if (message !== SCHEDULED) return this.#worker.rang(message);
     this.#promoter.rang();
+    this.#scheduler.rang();
     this.#effects.call();
   }
 

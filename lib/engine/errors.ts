@@ -85,6 +85,30 @@ export class DuplicateHandlerError extends TaskmasterError {
   }
 }
 
+/** Two schedules in this process have the same name. */
+export class DuplicateScheduleError extends TaskmasterError {
+  readonly code = 'TM_DUPLICATE_SCHEDULE';
+
+  constructor(
+    readonly schedule: string,
+    readonly first: string,
+    readonly second: string,
+  ) {
+    super(
+      `Schedule ${quoted(schedule)} is defined twice: by ${first} and ${second}. Give one of them another name.`,
+    );
+  }
+}
+
+/** There is no schedule of this name. */
+export class UnknownScheduleError extends TaskmasterError {
+  readonly code = 'TM_UNKNOWN_SCHEDULE';
+
+  constructor(readonly schedule: string) {
+    super(`There is no schedule ${quoted(schedule)}. admin.schedules.list() names those that exist.`);
+  }
+}
+
 /** A decorated method cannot be a handler or listener, such as a static one. Thrown when the class is defined, or at boot. */
 export class InvalidHandlerError extends TaskmasterError {
   readonly code = 'TM_INVALID_HANDLER';

@@ -93,6 +93,20 @@ export interface RescuedEvent extends AttemptEventBase {
 export interface StuckEvent extends AttemptEventBase {
   readonly type: 'stuck';
 }
+/** A schedule was due, or was triggered, and this process has enqueued its job; an `enqueued` event says the same of the job. */
+export interface ScheduleFiredEvent extends JobEventBase {
+  readonly type: 'scheduleFired';
+  readonly schedule: string;
+  /** The due time. */
+  readonly scheduledFor: Date;
+}
+/** A schedule was due, and did not fire because an earlier job of it is still alive. */
+export interface ScheduleSkippedEvent extends EventBase {
+  readonly type: 'scheduleSkipped';
+  readonly schedule: string;
+  readonly queue: string;
+  readonly scheduledFor: Date;
+}
 /** The engine's connection is lost, or could not be made: nothing is claimed or settled until it is back. Said once an outage. */
 export interface DatabaseLostEvent extends EventBase {
   readonly type: 'databaseLost';
@@ -163,6 +177,8 @@ export type TaskmasterEvent =
   | LeaseLostEvent
   | RescuedEvent
   | StuckEvent
+  | ScheduleFiredEvent
+  | ScheduleSkippedEvent
   | DatabaseLostEvent
   | DatabaseRestoredEvent
   | ListenerLostEvent

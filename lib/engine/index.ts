@@ -13,6 +13,12 @@ export type {
   NewJob,
   UniqueOptions,
 } from './publisher/enqueue-options.js';
+export { Admin } from './admin/admin.js';
+export { ScheduleAdmin } from './admin/schedule-admin.js';
+export type { PreviewOptions, ScheduleFilter } from './admin/schedule-admin.js';
+export type { MissedPolicy, OverlapPolicy, Schedule } from './schedule/schedule.js';
+export { SCHEDULE_DEFAULTS } from './schedule/schedule-definition.js';
+export type { ScheduleDefinition, ScheduleOptions, ScheduleTiming } from './schedule/schedule-definition.js';
 export { defineQueue } from './job/define-queue.js';
 export type {
   DtoOptions,

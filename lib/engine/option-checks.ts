@@ -3,6 +3,8 @@ import { storageProblem } from './codec/stored-text.js';
 import type { HandlerOptions } from './job/handler.js';
 import type { DtoOptions, QueueDefinitionOptions } from './job/queue-definition.js';
 import { queueNameProblem } from './job/queue-name.js';
+import { cronProblem, isTimeZone, MAX_CRON_LENGTH } from './schedule/cron-timing.js';
+import { SCHEDULE_DEFAULTS, type ScheduleDefinition } from './schedule/schedule-definition.js';
 import {
   boolean,
   callable,
@@ -284,4 +286,56 @@ function headerProblem(key: string, value: unknown): string | undefined {
   if (key === '__proto__') return 'no header can have this name';
   if (typeof value !== 'string') return 'expected a string, got another type';
   return storageProblem(key) ?? storageProblem(value);
+}
+
+/** The shortest interval of a schedule, in milliseconds; cron expressions have no shorter one either. */
+const SHORTEST_INTERVAL_MS = 1_000;
+
+const scheduleName = check(
+  'a name of 1 to 128 bytes without control characters',
+  (value) => queueNameProblem(value) === undefined,
+);
+
+const SCHEDULE_CHECKS = {
+  name: scheduleName,
+  queue: queueReference,
+  cron: check(
+    `a cron expression of at most ${MAX_CRON_LENGTH} characters`,
+    (value) => typeof value === 'string' && value.length <= MAX_CRON_LENGTH,
+  ),
+  everyMs: integer(SHORTEST_INTERVAL_MS, MAX_DELAY_MS),
+  timezone: check('the name of a time zone, such as Europe/Berlin', isTimeZone),
+  payload: accepted,
+  missed: oneOf('skip', 'once', 'all'),
+  overlap: oneOf('allow', 'skip', 'queue'),
+  priority: JOB_CHECKS.priority,
+  maxAttempts: JOB_CHECKS.maxAttempts,
+  backoff: JOB_CHECKS.backoff,
+  timeoutMs: JOB_CHECKS.timeoutMs,
+  tags: JOB_CHECKS.tags,
+  headers: JOB_CHECKS.headers,
+} satisfies Checks;
+
+/**
+ * @param subject whose definition it is, such as `@Scheduled() DigestHandlers.write`
+ * @param extra checks of options that a layer above adds
+ * @throws InvalidOptionsError listing every problem
+ */
+export function checkSchedule(
+  subject: string,
+  definition: unknown,
+  extra: Checks = {},
+): asserts definition is ScheduleDefinition {
+  const problems = problemsOf(definition, { ...SCHEDULE_CHECKS, ...extra }, ['name']);
+  if (isObject(definition)) checkTiming(definition, problems);
+  throwProblems(subject, problems);
+}
+
+function checkTiming(definition: Record<string, unknown>, problems: string[]): void {
+  const { cron, everyMs, timezone = SCHEDULE_DEFAULTS.timezone } = definition;
+  if ((cron === undefined) === (everyMs === undefined)) problems.push('cron, everyMs: expected one of them');
+  if (typeof cron !== 'string' || cron.length > MAX_CRON_LENGTH || !isTimeZone(timezone)) return;
+  const wrong = cronProblem(cron, timezone as string);
+  if (wrong !== undefined)
+    problems.push(`${problem('cron', 'an expression of 5 or 6 fields', cron)}: ${wrong}`);
 }

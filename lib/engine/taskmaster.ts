@@ -1,7 +1,8 @@
 import type pg from 'pg';
+import { Admin } from './admin/admin.js';
 import { Database } from './connection/database.js';
-import { StatementPool } from './connection/statement-pool.js';
 import { isConnectionFailure, reasonOf } from './connection/pg-errors.js';
+import { StatementPool } from './connection/statement-pool.js';
 import { TransactionScope } from './connection/transaction.js';
 import { EngineRun } from './engine-run.js';
 import { ClosedError } from './errors.js';
@@ -17,6 +18,8 @@ import { Publisher } from './publisher/publisher.js';
 import { ResultWatch } from './publisher/result-watch.js';
 import { notifyChannel } from './sql/listen.js';
 import { resolveOptions } from './resolve-options.js';
+import { ScheduleList } from './schedule-list.js';
+import type { ScheduleDefinition } from './schedule/schedule-definition.js';
 
 /** `idle` until started; `starting` also while a lazy connection is waited for; `stopped` can be started again. */
 export type TaskmasterState = 'idle' | 'starting' | 'running' | 'draining' | 'stopped';
@@ -48,9 +51,12 @@ export class Taskmaster {
   readonly options: ResolvedOptions;
   readonly events: EventHub;
   readonly publisher: Publisher;
+  /** For people and tools; opens by itself. */
+  readonly admin: Admin;
   readonly #database: Database;
   readonly #scope: TransactionScope;
   readonly #handlers: HandlerList;
+  readonly #schedules: ScheduleList;
   #state: TaskmasterState = 'idle';
   #opening: Promise<void> | undefined;
   #connected = false;
@@ -67,13 +73,8 @@ export class Taskmaster {
     this.#database = new Database(this.options, this.events);
     this.#scope = new TransactionScope(this.options.transaction);
     this.#handlers = new HandlerList(this.options);
-    const statements = new StatementPool({
-      pool: this.#database.pool,
-      tables: this.#database.tables,
-      named: () => this.#database.named,
-      target: () => this.#database.target,
-      ready: () => Promise.resolve(),
-    });
+    this.#schedules = new ScheduleList(this.options.maxPayloadBytes);
+    const statements = this.#statements();
     const results = new ResultWatch({
       statements,
       listen: (onEnded) => this.#listenForEnds(statements, onEnded),
@@ -90,6 +91,7 @@ export class Taskmaster {
       limitsOf: (queue) => this.#handlers.limitsOf(queue),
       onCommitted: (queue, delayMs) => this.#run?.committed(queue, delayMs),
     });
+    this.admin = this.#createAdmin(statements);
   }
 
   /** The pool; it connects when it is used. One that was lent is the one that was lent. */
@@ -143,6 +145,18 @@ export class Taskmaster {
     const handler = this.#handlers.add(registration);
     if (this.#state === 'running' && this.options.consumes(handler.queue))
       void this.#serve(handler).catch((error: unknown) => this.#report('register', error));
+  }
+
+  /**
+   * Defines a schedule in code, before `start` or while running. It is stored when this process starts to work on queues: where it is not what
+   * the code said before, it replaces what is stored.
+   *
+   * @param label where it comes from, for messages
+   * @throws DuplicateScheduleError, InvalidOptionsError, InvalidPayloadError
+   */
+  schedule(definition: ScheduleDefinition, label?: string): void {
+    this.#schedules.add(definition, label);
+    if (this.#starting !== undefined) void this.#acceptSchedule(definition.name);
   }
 
   /** Opens if that has not happened, then starts to listen and to work. */
@@ -207,6 +221,32 @@ export class Taskmaster {
     });
   }
 
+  /** For single statements; waits for a lazy connection. */
+  #statements(): StatementPool {
+    return new StatementPool({
+      pool: this.#database.pool,
+      tables: this.#database.tables,
+      named: () => this.#database.named,
+      target: () => this.#database.target,
+      ready: async (operation) => {
+        if (this.#closing !== undefined) throw new ClosedError(operation);
+        await this.open();
+      },
+    });
+  }
+
+  #createAdmin(statements: StatementPool): Admin {
+    return new Admin({
+      statements,
+      pool: this.#database.pool,
+      tables: this.#database.tables,
+      events: this.events,
+      maxPayloadBytes: this.options.maxPayloadBytes,
+      onReady: (queue) => this.#run?.committed(queue, undefined),
+      onSchedulesChanged: () => this.#run?.schedulesChanged(),
+    });
+  }
+
   async #connect(waitMs: number): Promise<void> {
     try {
       await this.#database.open(waitMs);
@@ -222,6 +262,7 @@ export class Taskmaster {
     this.#state = 'starting';
     this.#startCancelled = new AbortController();
     try {
+      await this.#schedules.checkAll();
       await this.#opened(this.#startCancelled.signal);
       await this.#startRun(this.#startCancelled.signal);
     } catch (error) {
@@ -271,6 +312,17 @@ export class Taskmaster {
     this.#state = 'idle';
   }
 
+  /** One that is refused while running is reported, and does not hold up the others. */
+  async #acceptSchedule(name: string): Promise<void> {
+    try {
+      await this.#schedules.check(name);
+    } catch (error) {
+      this.#schedules.remove(name);
+      this.#report('schedule', error);
+    }
+    this.#run?.schedulesChanged();
+  }
+
   /** Also the handlers that are registered meanwhile. */
   async #serveAll(): Promise<void> {
     let started: EngineRun | undefined;
@@ -295,6 +347,7 @@ export class Taskmaster {
       scope: this.#scope,
       events: this.events,
       resolved: this.options,
+      schedules: () => this.#schedules.accepted,
     });
     await this.#run.serve(handler);
     if (first && this.#state === 'running') await this.#run.start();

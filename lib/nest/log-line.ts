@@ -78,6 +78,10 @@ export function logLineOf(event: TaskmasterEvent): LogLine | undefined {
       });
     case 'stuck':
       return logged('warn', { ...job(event), status: 'stuck', attempt: event.runCount });
+    case 'scheduleFired':
+      return logged('debug', { ...job(event), status: 'scheduled', schedule: event.schedule });
+    case 'scheduleSkipped':
+      return logged('log', { queue: event.queue, status: 'skipped', schedule: event.schedule });
     case 'databaseLost':
       return logged('error', { database: 'lost', reason: event.reason });
     case 'databaseRestored':

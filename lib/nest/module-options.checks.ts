@@ -11,10 +11,12 @@ import {
   withDefaults,
   type Checks,
 } from '../engine/option-checker.js';
-import { checkHandlerOptions } from '../engine/option-checks.js';
-import type { TaskmasterOptions } from '../engine/options.js';
+import { checkHandlerOptions, checkSchedule } from '../engine/option-checks.js';
+import { TASKMASTER_DEFAULTS, type TaskmasterOptions } from '../engine/options.js';
 import { taskmasterProblems } from '../engine/resolve-options.js';
+import type { ScheduleDefinition } from '../engine/schedule/schedule-definition.js';
 import type { QueueHandlerOptions } from './decorators/queue-handler.decorator.js';
+import type { ScheduledEntry } from './decorators/scheduled.decorator.js';
 import type { EnhancerOptions } from './enhancers.js';
 import { isMiddleware } from './middleware.chain.js';
 import { MODULE_DEFAULTS, type TaskmasterModuleOptions } from './taskmaster.options.js';
@@ -51,10 +53,10 @@ const MODULE_CHECKS = {
   ),
 } satisfies Checks;
 
-const HANDLER_CHECKS = {
-  enhancers,
-  instance: check('the name of an instance', (value) => typeof value === 'string' && value !== ''),
-} satisfies Checks;
+const instanceName = check('the name of an instance', (value) => typeof value === 'string' && value !== '');
+
+const HANDLER_CHECKS = { enhancers, instance: instanceName } satisfies Checks;
+const SCHEDULED_CHECKS = { instance: instanceName } satisfies Checks;
 
 /** What `forRootAsync` takes; the rest comes from its factory. */
 const ASYNC_KEYS = [
@@ -99,6 +101,24 @@ export function checkedHandlerOptions(label: string, options: QueueHandlerOption
   checkHandlerOptions(`@QueueHandler() ${label}`, options, HANDLER_CHECKS);
   const { own, rest } = splitOptions(options, HANDLER_CHECKS);
   return { engine: rest, enhancers: own['enhancers'] as EnhancerOptions | undefined };
+}
+
+/**
+ * @param label `@Scheduled() DigestHandlers.write`
+ * @throws InvalidOptionsError listing every problem
+ */
+export function checkedSchedule(
+  label: string,
+  { when, options }: ScheduledEntry,
+): { readonly definition: ScheduleDefinition; readonly instance: string } {
+  const timing = typeof when === 'object' ? when : { cron: when };
+  const given: unknown = { ...options, ...timing };
+  checkSchedule(label, given, SCHEDULED_CHECKS);
+  const { own, rest } = splitOptions(given, SCHEDULED_CHECKS);
+  return {
+    definition: rest as unknown as ScheduleDefinition,
+    instance: (own['instance'] as string | undefined) ?? TASKMASTER_DEFAULTS.name,
+  };
 }
 
 /** @throws InvalidOptionsError for options of the instance that are given where its factory is */

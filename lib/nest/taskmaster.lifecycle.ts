@@ -13,6 +13,7 @@ import { HandlerExplorer, instanceOf, type DiscoveredHandler } from './handler.e
 import { HandlerInvoker } from './handler.invoker.js';
 import { JobEventBinder, listenedInstanceOf } from './job-event.binder.js';
 import { checkedHandlerOptions, type CheckedHandlerOptions } from './module-options.checks.js';
+import { ScheduleExplorer, type DiscoveredSchedule } from './schedule.explorer.js';
 import { ProcessSignals } from './process.signals.js';
 import { TASKMASTER_CONTEXT } from './taskmaster.context.js';
 import { TaskmasterCore } from './taskmaster.core.js';
@@ -29,6 +30,7 @@ export class TaskmasterLifecycle implements OnModuleInit, OnApplicationBootstrap
   constructor(
     private readonly core: TaskmasterCore,
     private readonly handlers: HandlerExplorer,
+    private readonly schedules: ScheduleExplorer,
     private readonly invoker: HandlerInvoker,
     private readonly listeners: JobEventBinder,
     private readonly modules: ModulesContainer,
@@ -66,11 +68,22 @@ export class TaskmasterLifecycle implements OnModuleInit, OnApplicationBootstrap
   }
 
   #registerHandlers(): void {
-    for (const handler of this.handlers.explore()) {
-      const options = checkedHandlerOptions(labelOf(handler), handler.entry.options);
-      this.#assertInstanceExists(labelOf(handler), instanceOf(handler));
-      if (instanceOf(handler) === this.core.name) this.#register(handler, options);
-    }
+    const handlers = this.handlers.explore();
+    for (const handler of handlers) this.#registerHandler(handler);
+    for (const schedule of this.schedules.explore(handlers)) this.#registerSchedule(schedule);
+  }
+
+  #registerHandler(handler: DiscoveredHandler): void {
+    const options = checkedHandlerOptions(labelOf(handler), handler.entry.options);
+    this.#assertInstanceExists(labelOf(handler), instanceOf(handler));
+    if (instanceOf(handler) === this.core.name) this.#register(handler, options);
+  }
+
+  #registerSchedule({ definition, label, instance, handler }: DiscoveredSchedule): void {
+    this.#assertInstanceExists(label, instance);
+    if (instance !== this.core.name) return;
+    if (handler !== undefined) this.#registerHandler(handler);
+    this.core.engine.schedule(definition, label);
   }
 
   #register(handler: DiscoveredHandler, { engine, enhancers }: CheckedHandlerOptions): void {

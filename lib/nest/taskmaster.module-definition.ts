@@ -5,6 +5,7 @@ import { TASKMASTER_DEFAULTS } from '../engine/options.js';
 import { HandlerExplorer } from './handler.explorer.js';
 import { HandlerInvoker } from './handler.invoker.js';
 import { JobEventBinder } from './job-event.binder.js';
+import { ScheduleExplorer } from './schedule.explorer.js';
 import { TaskmasterCore } from './taskmaster.core.js';
 import { TaskmasterCoreModule } from './taskmaster.core.module.js';
 import { TaskmasterLifecycle } from './taskmaster.lifecycle.js';
@@ -122,6 +123,7 @@ function runtimeModule(name: string, core: DynamicModule): DynamicModule {
     providers: [
       { provide: TaskmasterCore, useExisting: getCoreToken(name) },
       HandlerExplorer,
+      ScheduleExplorer,
       HandlerInvoker,
       JobEventBinder,
       TaskmasterLifecycle,

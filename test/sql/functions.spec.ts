@@ -21,7 +21,21 @@ const STRAGGLER = `
   insert into "order".lanes (queue_name, priority, head)
   select queue_name, priority, max(seq) from "order".jobs group by queue_name, priority`;
 
-const TESTED_HERE = ['adopt', 'claim_alone', 'doorbell', 'enqueue', 'requeue', 'ring', 'sweep'];
+const TESTED_HERE = [
+  'adopt',
+  'claim_alone',
+  'doorbell',
+  'enqueue',
+  'fire_schedules',
+  'release_schedule_jobs',
+  'requeue',
+  'ring',
+  'schedule_bell',
+  'schedule_changed',
+  'schedule_job',
+  'sweep',
+  'trigger_schedule',
+];
 /** By test/integration, on schemas of other names. */
 const TESTED_BY_ENGINES = [
   'age_jobs',
@@ -145,5 +159,85 @@ describe('the functions of a schema with another name, on an empty search path',
       { id: '5', payload: 1 },
       { id: '6', payload: 2 },
     ]);
+  });
+
+  it('fire_schedules(), by schedule_job(), enqueues for the due times of a state and moves on', async () => {
+    const { run } = await setup();
+    await run(
+      `insert into "order".schedules (name, queue_name, cron) values ('nightly', 'mail', '0 2 * * *')`,
+    );
+    const fire = (revision: number) =>
+      run(`select schedule, queue, due = '2026-01-01T02:00Z' as due, job is not null as fired from "order".fire_schedules(
+             '[{"n": "nightly", "r": ${revision}, "t": "2126-01-02T02:00Z", "d": ["2026-01-01T02:00Z"], "p": null}]')`);
+    expect(await fire(0)).toEqual([{ schedule: 'nightly', queue: 'mail', due: true, fired: true }]);
+    expect(await fire(0)).toEqual([]);
+    expect(await run(`select meta ->> 'schedule' as schedule from "order".jobs`)).toEqual([
+      { schedule: 'nightly' },
+    ]);
+    const [row] = await run(
+      `select next_run_at = '2126-01-02T02:00Z' as moved, revision from "order".schedules`,
+    );
+    expect(row).toEqual({ moved: true, revision: '1' });
+  });
+
+  it('schedule_changed() has another timing planned anew', async () => {
+    const { run } = await setup();
+    await run(
+      `insert into "order".schedules (name, queue_name, cron, next_run_at) values ('nightly', 'mail', '0 2 * * *', '2126-01-01')`,
+    );
+    await run(`update "order".schedules set payload = '1'`);
+    const planned = `select isfinite(next_run_at) as planned, revision from "order".schedules`;
+    expect(await run(planned)).toEqual([{ planned: true, revision: '1' }]);
+    await run(`update "order".schedules set cron = '0 3 * * *'`);
+    expect(await run(planned)).toEqual([{ planned: false, revision: '2' }]);
+  });
+
+  it('trigger_schedule() fires by hand, and refuses a name that is not there', async () => {
+    const { run } = await setup();
+    await run(
+      `insert into "order".schedules (name, queue_name, cron) values ('nightly', 'mail', '0 2 * * *')`,
+    );
+    const [row] = await run(`select "order".trigger_schedule('nightly') as id`);
+    expect(await run('select id from "order".jobs')).toEqual([{ id: row?.['id'] }]);
+    await expect(run(`select "order".trigger_schedule('weekly')`)).rejects.toMatchObject({ code: 'P0002' });
+  });
+
+  it('release_schedule_jobs() lets the next job run when those before it have ended', async () => {
+    const { run } = await setup();
+    await run(
+      `insert into "order".schedules (name, queue_name, cron, overlap) values ('nightly', 'mail', '0 2 * * *', 'queue')`,
+    );
+    for (let n = 0; n < 3; n += 1) await run(`select "order".trigger_schedule('nightly')`);
+    const states = () =>
+      run('select state from "order".job_states order by id').then((rows) => rows.map((row) => row['state']));
+    const release = () => run('select queue from "order".release_schedule_jobs()');
+    expect(await states()).toEqual(['ready', 'blocked', 'blocked']);
+    expect(await release()).toEqual([]);
+    await run('delete from "order".jobs where id = (select min(id) from "order".jobs)');
+    expect(await release()).toEqual([{ queue: 'mail' }]);
+    expect(await release()).toEqual([]);
+    expect(await states()).toEqual(['ready', 'blocked']);
+  });
+
+  it('schedule_bell() rings for what may be due earlier, and for nothing else', async () => {
+    const { client, database, run, tables } = await setup();
+    const rung: (string | undefined)[] = [];
+    client.on('notification', (notification) => rung.push(notification.payload));
+    await client.query(`listen ${tables.channel}`);
+    await run(`select pg_advisory_lock_shared(1413830740, hashtext(''))`);
+    const other = await database.client();
+    const ringsOf = async (text: string) => {
+      await other.query(text);
+      await run('select 1');
+      return rung.splice(0).length;
+    };
+    const insert = `insert into "order".schedules (name, queue_name, cron) values ('nightly', 'mail', '0 2 * * *')`;
+    expect(await ringsOf(insert)).toBe(1);
+    expect(await ringsOf(`update "order".schedules set next_run_at = '2126-01-01'`)).toBe(0);
+    expect(await ringsOf(`update "order".schedules set next_run_at = '2125-01-01'`)).toBe(1);
+    expect(await ringsOf(`update "order".schedules set cron = '0 3 * * *'`)).toBe(1);
+    expect(await ringsOf(`update "order".schedules set payload = '1', code_seen_at = now()`)).toBe(0);
+    expect(await ringsOf(`update "order".schedules set paused_at = now()`)).toBe(0);
+    expect(await ringsOf(`update "order".schedules set paused_at = null`)).toBe(1);
   });
 });

@@ -36,6 +36,10 @@ export interface JobMeta {
   readonly timeoutMs?: number | 'Infinity';
   /** A backoff that is data: functions cannot be stored with a job. */
   readonly backoff?: unknown;
+  /** Name of the schedule that fired it. */
+  readonly schedule?: string;
+  /** ISO 8601; the due time for which it was fired. */
+  readonly scheduledFor?: string;
 }
 
 /** A job that another depends on, and what it has come to. */
@@ -108,6 +112,15 @@ export class Job<Payload = unknown> {
   }
   get headers(): Readonly<Record<string, string>> {
     return this.#claimed.meta.headers ?? {};
+  }
+  /** Name of the schedule that fired it; `undefined` for jobs that were enqueued. */
+  get schedule(): string | undefined {
+    return this.#claimed.meta.schedule;
+  }
+  /** The due time for which its schedule fired it, the time of the call when it was triggered; `undefined` for jobs that were enqueued. */
+  get scheduledFor(): Date | undefined {
+    const { scheduledFor } = this.#claimed.meta;
+    return scheduledFor === undefined ? undefined : new Date(scheduledFor);
   }
   /** Aborted when the attempt should end: timeout, lost lease, shutdown. Its `reason` is the error that says which. */
   get signal(): AbortSignal {

@@ -47,7 +47,7 @@ export type TypedMethodDecorator<Method> = <Actual extends Method>(
 ) => void;
 
 /** With `any` as payload nothing is known about the parameters, so nothing is checked. */
-type HandlerDecorator<Payload, Result> = 0 extends 1 & Payload
+export type HandlerDecorator<Payload, Result> = 0 extends 1 & Payload
   ? MethodDecorator
   : TypedMethodDecorator<HandlerMethod<Payload, Result>>;
 

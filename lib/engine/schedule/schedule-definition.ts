@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import { encodeJson } from '../codec/json-codec.js';
+import { validatePayload } from '../codec/payload-schema.js';
+import type { AnyQueue } from '../job/queue.js';
+import { queueNameOf } from '../job/queue-name.js';
+import type { InputOf } from '../job/queue-types.js';
+import type { JobOptions } from '../publisher/enqueue-options.js';
+import type { MissedPolicy, OverlapPolicy } from './schedule.js';
+
+/** When a schedule fires. */
+export type ScheduleTiming =
+  | {
+      /** 5 fields, or 6 with seconds first; also `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly`. */
+      readonly cron: string;
+      readonly everyMs?: never;
+    }
+  | {
+      /** An interval in milliseconds, at least 1_000: due that long after the schedule was stored, and so on, without drift. */
+      readonly everyMs: number;
+      readonly cron?: never;
+    };
+
+/** Options of a schedule; those of its jobs are as in `enqueue`. */
+export interface ScheduleOptions<Queue extends AnyQueue = AnyQueue> extends Pick<
+  JobOptions,
+  'priority' | 'maxAttempts' | 'backoff' | 'timeoutMs' | 'tags' | 'headers'
+> {
+  /** Unique in the database, 1 to 128 bytes without control characters. */
+  readonly name: string;
+  /** Where its jobs go. @default the schedule's name */
+  readonly queue?: Queue;
+  /** IANA name of the time zone of the cron expression. @default 'UTC' */
+  readonly timezone?: string;
+  /** Of every job. @default {} */
+  readonly payload?: InputOf<Queue>;
+  /** What becomes of due times that passed while nobody was there to fire them. @default 'once' */
+  readonly missed?: MissedPolicy;
+  /** What happens when it is due while an earlier job of it is still alive. @default 'allow' */
+  readonly overlap?: OverlapPolicy;
+}
+
+/** The defaults of {@link ScheduleOptions}. */
+export const SCHEDULE_DEFAULTS = Object.freeze({
+  timezone: 'UTC',
+  missed: 'once',
+  overlap: 'allow',
+} satisfies Partial<ScheduleOptions>);
+
+/** A schedule to be stored. */
+export type ScheduleDefinition<Queue extends AnyQueue = AnyQueue> = ScheduleTiming & ScheduleOptions<Queue>;
+
+/** A definition that has been checked, as text. */
+export interface EncodedSchedule {
+  readonly name: string;
+  /** A JSON object, as `store_schedule` and `define_schedules` take it. */
+  readonly text: string;
+  /** The same for the same definition, and for no other. */
+  readonly hash: string;
+}
+
+/** @throws InvalidQueueNameError, InvalidPayloadError, PayloadTooLargeError */
+export function encodeSchedule(definition: ScheduleDefinition, maxBytes: number): EncodedSchedule {
+  const { name, queue = name, payload, cron, everyMs } = definition;
+  const { timezone, missed, overlap } = { ...SCHEDULE_DEFAULTS, ...given(definition) };
+  const row = { name, queue: queueNameOf(queue), cron, everyMs, timezone, missed, overlap };
+  const limits = { maxBytes, instances: schemaOf(queue) !== undefined };
+  const text = `{"row":${JSON.stringify(row)},"options":${optionsText(definition)},"payload":${encodeJson(payload, limits)}}`;
+  return { name, text, hash: createHash('sha256').update(text).digest('hex') };
+}
+
+/** Checks the payload of a definition against the schema of its queue, if it has one. @throws InvalidPayloadError */
+export async function checkSchedulePayload({ queue, payload }: ScheduleDefinition): Promise<void> {
+  const schema = schemaOf(queue);
+  if (schema !== undefined) await validatePayload(schema, payload);
+}
+
+function schemaOf(queue: AnyQueue | undefined) {
+  return typeof queue === 'object' ? queue.options.schema : undefined;
+}
+
+/** `undefined`, as of a variable that is not set, is nothing. */
+function given(definition: ScheduleDefinition): Partial<ScheduleDefinition> {
+  return Object.fromEntries(Object.entries(definition).filter(([, value]) => value !== undefined));
+}
+
+function optionsText({
+  priority,
+  maxAttempts,
+  backoff,
+  timeoutMs,
+  tags,
+  headers,
+}: ScheduleDefinition): string {
+  const stored = timeoutMs === Infinity ? 'Infinity' : timeoutMs;
+  return JSON.stringify({ priority, maxAttempts, backoff, timeoutMs: stored, tags, headers });
+}
