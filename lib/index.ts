@@ -15,6 +15,7 @@ export type { EnhancerKind, EnhancerOptions } from './nest/enhancers.js';
 // Services and their tokens.
 export { ConsumerRegistry, type Consumer } from './nest/consumer.registry.js';
 export { PublisherService } from './nest/publisher.service.js';
+export { TaskmasterAdmin } from './nest/taskmaster.admin.js';
 export { TaskmasterEvents } from './nest/taskmaster.events.js';
 export {
   TaskmasterHealth,
@@ -115,6 +116,11 @@ export type {
   ShutdownOptions,
   TaskmasterOptions,
 } from './engine/options.js';
+
+// Admin.
+export type { Admin } from './engine/admin/admin.js';
+export type { ScheduleAdmin, ScheduleFilter } from './engine/admin/schedule-admin.js';
+export type { MissedPolicy, OverlapPolicy, Schedule, ScheduleTiming } from './engine/schedule/schedule.js';
 
 // Events and health.
 export type {

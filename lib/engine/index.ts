@@ -13,6 +13,10 @@ export type {
   NewJob,
   UniqueOptions,
 } from './publisher/enqueue-options.js';
+export { Admin } from './admin/admin.js';
+export { ScheduleAdmin } from './admin/schedule-admin.js';
+export type { ScheduleFilter } from './admin/schedule-admin.js';
+export type { MissedPolicy, OverlapPolicy, Schedule, ScheduleTiming } from './schedule/schedule.js';
 export { defineQueue } from './job/define-queue.js';
 export type {
   DtoOptions,

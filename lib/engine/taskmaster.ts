@@ -1,7 +1,8 @@
 import type pg from 'pg';
+import { Admin } from './admin/admin.js';
 import { Database } from './connection/database.js';
-import { StatementPool } from './connection/statement-pool.js';
 import { isConnectionFailure, reasonOf } from './connection/pg-errors.js';
+import { StatementPool } from './connection/statement-pool.js';
 import { TransactionScope } from './connection/transaction.js';
 import { EngineRun } from './engine-run.js';
 import { ClosedError } from './errors.js';
@@ -48,6 +49,8 @@ export class Taskmaster {
   readonly options: ResolvedOptions;
   readonly events: EventHub;
   readonly publisher: Publisher;
+  /** For people and tools; opens by itself. */
+  readonly admin: Admin;
   readonly #database: Database;
   readonly #scope: TransactionScope;
   readonly #handlers: HandlerList;
@@ -90,6 +93,7 @@ export class Taskmaster {
       limitsOf: (queue) => this.#handlers.limitsOf(queue),
       onCommitted: (queue, delayMs) => this.#run?.committed(queue, delayMs),
     });
+    this.admin = this.#createAdmin();
   }
 
   /** The pool; it connects when it is used. One that was lent is the one that was lent. */
@@ -205,6 +209,21 @@ export class Taskmaster {
       onRestored: tell,
       onLost: tell,
     });
+  }
+
+  #createAdmin(): Admin {
+    const { pool, tables } = this.#database;
+    const statements = new StatementPool({
+      pool,
+      tables,
+      named: () => this.#database.named,
+      target: () => this.#database.target,
+      ready: async (operation) => {
+        if (this.#closing !== undefined) throw new ClosedError(operation);
+        await this.open();
+      },
+    });
+    return new Admin({ statements, pool, tables, events: this.events });
   }
 
   async #connect(waitMs: number): Promise<void> {

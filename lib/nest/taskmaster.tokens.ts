@@ -2,6 +2,7 @@ import type { InjectionToken, Type } from '@nestjs/common';
 import { TASKMASTER_DEFAULTS } from '../engine/options.js';
 import { ConsumerRegistry } from './consumer.registry.js';
 import { PublisherService } from './publisher.service.js';
+import { TaskmasterAdmin } from './taskmaster.admin.js';
 import { TaskmasterEvents } from './taskmaster.events.js';
 import { TaskmasterHealth } from './taskmaster.health.js';
 import { TaskmasterRuntime } from './taskmaster.runtime.js';
@@ -16,6 +17,7 @@ export const INSTANCE_SERVICES = [
   ConsumerRegistry,
   TaskmasterEvents,
   TaskmasterHealth,
+  TaskmasterAdmin,
 ] as const;
 
 /** Class of a service that each instance has. */

@@ -54,6 +54,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
     takes: ['text', 'bigint[]', 'bigint[]', 'text[]', 'double precision[]', 'bigint[]'],
     gives: { id: 'bigint', outcome: 'text' },
   },
+  get_schedule: { takes: ['text'], gives: { schedule: 'text' } },
   heartbeat: {
     takes: ['integer', 'double precision'],
     gives: { now_ms: 'double precision', workers: 'integer', relaxed: 'text' },
@@ -61,6 +62,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   hold_queues: { takes: ['text[]', 'double precision[]'], gives: {} },
   job_results: { takes: ['bigint[]'], gives: { id: 'bigint', state: 'text', result: 'text', error: 'text' } },
   list_leases: { takes: ['integer'], gives: { id: 'bigint', settled: 'boolean' } },
+  list_schedules: { takes: ['text', 'text', 'integer'], gives: { schedule: 'text' } },
   lock_job: { takes: ['bigint', 'bigint'], gives: { id: 'bigint' } },
   next_due: { takes: [], gives: { in_ms: 'double precision' } },
   note_jobs: { takes: ['json'], gives: {} },

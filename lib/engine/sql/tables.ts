@@ -18,6 +18,7 @@ export interface Tables {
   readonly effects: string;
   readonly uniqueKeys: string;
   readonly starts: string;
+  readonly schedules: string;
   readonly migrations: string;
   /** The one notification channel of the schema: `tm_` and 16 hex digits. */
   readonly channel: string;
@@ -49,6 +50,7 @@ export function tablesOf(schema: string): Tables {
     effects: table('effects'),
     uniqueKeys: table('unique_keys'),
     starts: table('starts'),
+    schedules: table('schedules'),
     migrations: table('migrations'),
     channel: `tm_${digest.slice(0, 16)}`,
     prefix: `tm_${digest.slice(0, 8)}_`,
