@@ -91,6 +91,7 @@ export type {
   TaskmasterQueues,
 } from './engine/job/queue-types.js';
 export type { Backoff, BackoffPolicy } from './engine/retry/backoff.js';
+export type { ErrorAction, ErrorClass, ErrorMatch, ErrorRule } from './engine/retry/error-rule.js';
 export type { DtoClass } from './engine/codec/dto-schema.js';
 export type { StandardIssue, StandardResult, StandardSchema } from './engine/codec/standard-schema.js';
 export type {
@@ -119,6 +120,20 @@ export type {
 
 // Admin.
 export type { Admin } from './engine/admin/admin.js';
+export type { BulkResult } from './engine/admin/bulk-change.js';
+export type {
+  BulkOptions,
+  JobAdmin,
+  JobPage,
+  PageOptions,
+  PayloadEdit,
+  RedriveOptions,
+  RequeueOptions,
+} from './engine/admin/job-admin.js';
+export type { JobFilter, ListFilter, RedriveFilter, RetryFilter } from './engine/admin/job-filter.js';
+export type { DeadLetter } from './engine/job/dead-letter.js';
+export type { AttemptError, JobRecord } from './engine/job/job-record.js';
+export type { JobState } from './engine/job/job-state.js';
 export type { ScheduleAdmin, ScheduleFilter } from './engine/admin/schedule-admin.js';
 export type { MissedPolicy, OverlapPolicy, Schedule, ScheduleTiming } from './engine/schedule/schedule.js';
 

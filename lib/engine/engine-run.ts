@@ -8,6 +8,7 @@ import { type ControlMessage, controlOf } from './listener/control-message.js';
 import { Listener } from './listener/listener.js';
 import { EffectApplier } from './maintenance/effect-applier.js';
 import { Pruner } from './maintenance/pruner.js';
+import { Expirer } from './maintenance/expirer.js';
 import { Rescuer } from './maintenance/rescuer.js';
 import type { ResolvedOptions } from './options.js';
 import { Promoter } from './scheduler/promoter.js';
@@ -26,8 +27,8 @@ export interface EngineRunOptions {
 const SCHEDULED = '';
 
 /**
- * One run of the background parts, from `start` to `stop`: a session of their own, the listener, the worker, the promoter and
- * the rescuer. It introduces them to each other; what they do is theirs.
+ * One run of the background parts, from `start` to `stop`: a session of their own, the listener, the worker, the promoter,
+ * the rescuer and the expirer. It introduces them to each other; what they do is theirs.
  */
 export class EngineRun implements Service {
   readonly #session: Session;
@@ -37,6 +38,7 @@ export class EngineRun implements Service {
   readonly #rescuer: Rescuer;
   readonly #effects: EffectApplier;
   readonly #pruner: Pruner;
+  readonly #expirer: Expirer;
 
   constructor(private readonly options: EngineRunOptions) {
     const { database, events, resolved, scope } = options;
@@ -71,6 +73,11 @@ export class EngineRun implements Service {
       queues: () => this.#worker.queues,
       onReady: (queue) => this.#worker.hint(queue),
       onAlone: () => this.#worker.aloneFound(),
+    });
+    this.#expirer = new Expirer({
+      session: this.#session,
+      events,
+      intervalMs: resolved.lease.heartbeatMs,
     });
     this.#listener = resolved.listen.enabled ? this.#createListener() : undefined;
   }
@@ -124,6 +131,7 @@ export class EngineRun implements Service {
       this.#promoter,
       this.#rescuer,
       this.#effects,
+      this.#expirer,
       this.#worker,
       this.#pruner,
     ];

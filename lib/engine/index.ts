@@ -14,6 +14,21 @@ export type {
   UniqueOptions,
 } from './publisher/enqueue-options.js';
 export { Admin } from './admin/admin.js';
+export { JobAdmin } from './admin/job-admin.js';
+export type { BulkResult } from './admin/bulk-change.js';
+export type {
+  BulkOptions,
+  JobPage,
+  PageOptions,
+  PayloadEdit,
+  RedriveOptions,
+  RequeueOptions,
+} from './admin/job-admin.js';
+export type { JobFilter, ListFilter, RedriveFilter, RetryFilter } from './admin/job-filter.js';
+export type { DeadLetter } from './job/dead-letter.js';
+export type { AttemptError, JobRecord } from './job/job-record.js';
+export type { JobState } from './job/job-state.js';
+export type { ErrorAction, ErrorClass, ErrorMatch, ErrorRule } from './retry/error-rule.js';
 export { ScheduleAdmin } from './admin/schedule-admin.js';
 export type { ScheduleFilter } from './admin/schedule-admin.js';
 export type { MissedPolicy, OverlapPolicy, Schedule, ScheduleTiming } from './schedule/schedule.js';

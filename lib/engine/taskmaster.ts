@@ -223,7 +223,14 @@ export class Taskmaster {
         await this.open();
       },
     });
-    return new Admin({ statements, pool, tables, events: this.events });
+    return new Admin({
+      statements,
+      pool,
+      tables,
+      events: this.events,
+      maxPayloadBytes: this.options.maxPayloadBytes,
+      onCommitted: (queue, delayMs) => this.#run?.committed(queue, delayMs),
+    });
   }
 
   async #connect(waitMs: number): Promise<void> {

@@ -237,7 +237,11 @@ class RealJob {
   async #settle(kind: Settlement, { seq, leaseId }: Held): Promise<void> {
     const leases = [leaseId];
     const reschedule = (delayMs: number | null, counted: boolean) =>
-      this.run(rescheduleJobs, { jobs: [{ id: this.id, seq, delayMs, counted, error: null }], leases });
+      this.run(rescheduleJobs, {
+        jobs: [{ id: this.id, seq, delayMs, counted, error: null }],
+        leases,
+        workerId: 0,
+      });
     switch (kind) {
       case 'ack':
         return void (await this.run(ackJobs, { ids: [this.id], seqs: [seq], leases }));
@@ -262,7 +266,11 @@ class RealJob {
     const tables = tablesOf(this.schema);
     const attempt = { id: this.id, seq };
     const { rows } = await this.client.query(lockJob.text(tables), lockJob.values(attempt));
-    if (rows.length > 0) await this.client.query(ackLockedJob.text(tables), ackLockedJob.values({ ...attempt, result: null, keepMs: 0 }));
+    if (rows.length > 0)
+      await this.client.query(
+        ackLockedJob.text(tables),
+        ackLockedJob.values({ ...attempt, result: null, keepMs: 0 }),
+      );
     await this.run(ackJobs, { ids: [], seqs: [], leases });
   }
 }
