@@ -96,6 +96,7 @@ export type {
   TaskmasterQueues,
 } from './engine/job/queue-types.js';
 export type { Backoff, BackoffPolicy } from './engine/retry/backoff.js';
+export type { ErrorAction, ErrorClass, ErrorMatch, ErrorRule } from './engine/retry/error-rule.js';
 export type { DtoClass } from './engine/codec/dto-schema.js';
 export type { StandardIssue, StandardResult, StandardSchema } from './engine/codec/standard-schema.js';
 export type {
@@ -131,6 +132,20 @@ export type {
   ScheduleOptions,
   ScheduleTiming,
 } from './engine/schedule/schedule-definition.js';
+export type { BulkResult } from './engine/admin/bulk-change.js';
+export type {
+  BulkOptions,
+  JobAdmin,
+  JobPage,
+  PageOptions,
+  PayloadEdit,
+  RedriveOptions,
+  RequeueOptions,
+} from './engine/admin/job-admin.js';
+export type { JobFilter, ListFilter, RedriveFilter, RetryFilter } from './engine/admin/job-filter.js';
+export type { DeadLetter } from './engine/job/dead-letter.js';
+export type { AttemptError, JobRecord } from './engine/job/job-record.js';
+export type { JobState } from './engine/job/job-state.js';
 
 // Events and health.
 export type {

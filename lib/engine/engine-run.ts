@@ -8,6 +8,7 @@ import { type ControlMessage, controlOf } from './listener/control-message.js';
 import { Listener } from './listener/listener.js';
 import { EffectApplier } from './maintenance/effect-applier.js';
 import { Pruner } from './maintenance/pruner.js';
+import { Expirer } from './maintenance/expirer.js';
 import { Rescuer } from './maintenance/rescuer.js';
 import type { ResolvedOptions } from './options.js';
 import type { EncodedSchedule } from './schedule/schedule-definition.js';
@@ -31,7 +32,7 @@ const SCHEDULED = '';
 
 /**
  * One run of the background parts, from `start` to `stop`: a session of their own, the listener, the worker, the promoter,
- * the scheduler and the rescuer. It introduces them to each other; what they do is theirs.
+ * the scheduler, the rescuer and the expirer. It introduces them to each other; what they do is theirs.
  */
 export class EngineRun implements Service {
   readonly #session: Session;
@@ -42,6 +43,7 @@ export class EngineRun implements Service {
   readonly #rescuer: Rescuer;
   readonly #effects: EffectApplier;
   readonly #pruner: Pruner;
+  readonly #expirer: Expirer;
 
   constructor(private readonly options: EngineRunOptions) {
     const { database, events, resolved, scope } = options;
@@ -83,6 +85,11 @@ export class EngineRun implements Service {
       queues: () => this.#worker.queues,
       onReady: (queue) => this.#worker.hint(queue),
       onAlone: () => this.#worker.aloneFound(),
+    });
+    this.#expirer = new Expirer({
+      session: this.#session,
+      events,
+      intervalMs: resolved.lease.heartbeatMs,
     });
     this.#listener = resolved.listen.enabled ? this.#createListener() : undefined;
   }
@@ -141,6 +148,7 @@ export class EngineRun implements Service {
       this.#promoter,
       this.#rescuer,
       this.#effects,
+      this.#expirer,
       this.#worker,
       this.#pruner,
       this.#scheduler,

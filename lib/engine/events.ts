@@ -43,18 +43,20 @@ export interface RetriedEvent extends AttemptEventBase {
   readonly delayMs: number;
   readonly error: JobError;
 }
-/** Final: rejected, or out of attempts. The job stays in the table. */
+/** Final: rejected, out of attempts, or expired. The job stays in the table. */
 export interface FailedEvent extends AttemptEventBase {
   readonly type: 'failed';
   readonly runMs: number;
   readonly error: JobError;
-  /** `reject`: the handler said so. `exhausted`: no attempts left. */
-  readonly cause: 'reject' | 'exhausted';
+  /** `reject`: the handler, or a rule for errors, said so. `exhausted`: no attempts left. `expired`: past its `expiresAt`. */
+  readonly cause: 'reject' | 'exhausted' | 'expired';
 }
 /** Runs again later without having spent an attempt. */
 export interface SnoozedEvent extends AttemptEventBase {
   readonly type: 'snoozed';
   readonly delayMs: number;
+  /** What was thrown, when a rule for errors made a snooze of it. */
+  readonly error?: JobError;
 }
 /** Somebody cancelled it while it ran, and its handler has ended without an ack; or it was cancelled before it ran again. */
 export interface CancelledEvent extends AttemptEventBase {

@@ -2,9 +2,10 @@ import { DuplicateHandlerError } from './errors.js';
 import type { Handler, HandlerOptions, HandlerRegistration } from './job/handler.js';
 import type { Job } from './job/job.js';
 import type { AnyQueue } from './job/queue.js';
-import type { QueueDefinitionOptions, QueueLimits } from './job/queue-definition.js';
+import type { QueueDefinitionOptions, QueueLimits, QueueOptions } from './job/queue-definition.js';
 import { queueNameOf } from './job/queue-name.js';
-import { checkHandlerOptions } from './option-checks.js';
+import { withDefaults } from './option-checker.js';
+import { checkDeadLetter, checkHandlerOptions } from './option-checks.js';
 import type { ResolvedOptions } from './options.js';
 
 /**
@@ -38,6 +39,7 @@ export class HandlerList {
   add({ queue, handle, label, options = {} }: HandlerRegistration): Handler {
     const name = queueNameOf(queue);
     checkHandlerOptions(label, options);
+    checkDeadLetter(label, name, options.deadLetter);
     const taken = this.#handlers.get(name);
     if (taken !== undefined) throw new DuplicateHandlerError(name, taken.label, label);
     const handler = this.#resolve(queue, name, options, label, handle);
@@ -53,10 +55,13 @@ export class HandlerList {
     handle: HandlerRegistration['handle'],
   ): Handler {
     const { schema, ...defined } = this.#definitionOf(queue, name);
+    const queueOptions = withDefaults<Required<QueueOptions> & QueueLimits>(this.options.defaults, defined);
+    const options = withDefaults<Handler['options']>({ ...queueOptions, transactional: false }, own);
     return {
       queue: name,
       label,
-      options: { ...this.options.defaults, ...defined, transactional: false, ...own },
+      options,
+      deadLetter: deadLetterOf(name, options.deadLetter),
       schema,
       handle: handle as (payload: unknown, job: Job) => unknown,
     };
@@ -65,4 +70,10 @@ export class HandlerList {
   #definitionOf(queue: AnyQueue, name: string): QueueDefinitionOptions {
     return typeof queue === 'string' ? (this.#definitions.get(name) ?? {}) : queue.options;
   }
+}
+
+/** The module's `defaults` may name a queue that has a handler too: it has no dead letters of its own then. */
+function deadLetterOf(queue: string, given: AnyQueue | false): string | undefined {
+  const name = given === false ? undefined : queueNameOf(given);
+  return name === queue ? undefined : name;
 }

@@ -19,6 +19,21 @@ export type { PreviewOptions, ScheduleFilter } from './admin/schedule-admin.js';
 export type { MissedPolicy, OverlapPolicy, Schedule } from './schedule/schedule.js';
 export { SCHEDULE_DEFAULTS } from './schedule/schedule-definition.js';
 export type { ScheduleDefinition, ScheduleOptions, ScheduleTiming } from './schedule/schedule-definition.js';
+export { JobAdmin } from './admin/job-admin.js';
+export type { BulkResult } from './admin/bulk-change.js';
+export type {
+  BulkOptions,
+  JobPage,
+  PageOptions,
+  PayloadEdit,
+  RedriveOptions,
+  RequeueOptions,
+} from './admin/job-admin.js';
+export type { JobFilter, ListFilter, RedriveFilter, RetryFilter } from './admin/job-filter.js';
+export type { DeadLetter } from './job/dead-letter.js';
+export type { AttemptError, JobRecord } from './job/job-record.js';
+export type { JobState } from './job/job-state.js';
+export type { ErrorAction, ErrorClass, ErrorMatch, ErrorRule } from './retry/error-rule.js';
 export { defineQueue } from './job/define-queue.js';
 export type {
   DtoOptions,

@@ -2,6 +2,7 @@ import { types } from 'node:util';
 import { storageProblem } from './codec/stored-text.js';
 import type { HandlerOptions } from './job/handler.js';
 import type { DtoOptions, QueueDefinitionOptions } from './job/queue-definition.js';
+import type { AnyQueue } from './job/queue.js';
 import { queueNameProblem } from './job/queue-name.js';
 import { cronProblem, isTimeZone, MAX_CRON_LENGTH } from './schedule/cron-timing.js';
 import { SCHEDULE_DEFAULTS, type ScheduleDefinition } from './schedule/schedule-definition.js';
@@ -29,6 +30,7 @@ const MAX_TAGS = 20;
 const MAX_LIMIT = 1_000_000_000;
 const MAX_KEY_BYTES = 256;
 const MAX_DEPENDENCIES = 10_000;
+const MAX_ERROR_RULES = 100;
 
 const delay = integer(0, MAX_DELAY_MS);
 const delays = listOf(delay, { min: 1, max: 1_000 });
@@ -79,12 +81,47 @@ const limit: Check = (value, at, problems) => {
   if (typeof value !== 'function') integer(1, MAX_LIMIT)(value, at, problems);
 };
 
+const matcher = check(
+  "an error class, an error's code or name, or a function",
+  (value) => typeof value === 'function' || (typeof value === 'string' && value !== ''),
+);
+const ruleFields = object(
+  {
+    match: matcher,
+    reject: check('true', (value) => value === true),
+    snoozeMs: delay,
+    backoff,
+    maxAttempts: integer(1, MAX_ATTEMPTS),
+  },
+  ['match'],
+);
+
+/** A rule for errors says one thing: reject, snooze, or how to try again. */
+const errorRule: Check = (value, at, problems) => {
+  ruleFields(value, at, problems);
+  if (!isObject(value)) return;
+  const given = (...keys: string[]) => keys.filter((key) => value[key] !== undefined);
+  const said = [given('reject'), given('snoozeMs'), given('backoff', 'maxAttempts')].filter(
+    (keys) => keys.length > 0,
+  );
+  if (said.length !== 1)
+    problems.push(
+      `${at}: expected one of reject, snoozeMs, or backoff and maxAttempts, got ${said.flat().join(' and ') || 'none'}`,
+    );
+};
+
+const deadLetter: Check = (value, at, problems) => {
+  if (value !== false) queueReference(value, at, problems);
+};
+
 /** The options of every queue; also the module's `defaults`. */
 export const QUEUE_CHECKS = {
   concurrency: integer(1, MAX_CONCURRENCY),
   maxAttempts: integer(1, MAX_ATTEMPTS),
   backoff,
   timeoutMs: timeout(1),
+  errors: listOf(errorRule, { max: MAX_ERROR_RULES }),
+  deadLetter,
   retention: object({ completedMs: period, failedMs: period, cancelledMs: period }),
 } satisfies Checks;
 
@@ -162,6 +199,7 @@ const JOB_CHECKS = {
   keepResult: boolean,
   runAt: check('a valid Date of the years 1 to 9999', isStorableDate),
   delayMs: delay,
+  expiresAt: check('a valid Date of the years 1 to 9999', isStorableDate),
   priority: integer(-32_768, 32_767),
   maxAttempts: integer(1, MAX_ATTEMPTS),
   backoff: storedBackoff,
@@ -202,6 +240,20 @@ export function checkDefineOptions(
   if (isObject(options) && options['dto'] !== undefined && options['schema'] !== undefined)
     problems.push('dto: excludes schema, and both were given');
   throwProblems(subject, problems);
+}
+
+/**
+ * A queue that is given copies of its own failed jobs would never come to rest.
+ *
+ * @param given the option `deadLetter` of the queue's definition or handler, where it has one
+ * @throws InvalidOptionsError
+ */
+export function checkDeadLetter(subject: string, queue: string, given: AnyQueue | false | undefined): void {
+  if (given === undefined || given === false) return;
+  if ((typeof given === 'string' ? given : given.name) !== queue) return;
+  throwProblems(subject, [
+    `deadLetter: expected another queue than ${JSON.stringify(queue)} itself, whose failed jobs it is to get`,
+  ]);
 }
 
 /**

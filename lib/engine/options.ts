@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { AnyQueue } from './job/queue.js';
 import type { QueueOptions } from './job/queue-definition.js';
 import { RETENTION_DEFAULTS } from './job/retention.js';
+import type { ErrorRule } from './retry/error-rule.js';
 import type { Middleware } from './worker/middleware.js';
 import type { Transaction } from './connection/executor.js';
 
@@ -111,6 +112,8 @@ export const QUEUE_DEFAULTS = Object.freeze({
   } as const),
   timeoutMs: 900_000,
   retention: RETENTION_DEFAULTS,
+  errors: Object.freeze([]) as readonly ErrorRule[],
+  deadLetter: false,
 } satisfies Required<QueueOptions>);
 
 export const LEASE_DEFAULTS = Object.freeze({

@@ -243,6 +243,7 @@ export class Taskmaster {
       events: this.events,
       maxPayloadBytes: this.options.maxPayloadBytes,
       onReady: (queue) => this.#run?.committed(queue, undefined),
+      onCommitted: (queue, delayMs) => this.#run?.committed(queue, delayMs),
       onSchedulesChanged: () => this.#run?.schedulesChanged(),
     });
   }

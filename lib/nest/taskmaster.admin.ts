@@ -14,6 +14,11 @@ export class TaskmasterAdmin {
     this.#admin = core.engine.admin;
   }
 
+  /** Jobs: get, list, retry, requeue, redrive dead letters, delete. */
+  get jobs(): Admin['jobs'] {
+    return this.#admin.jobs;
+  }
+
   /** Schedules: list, define, pause, resume, preview, fire by hand, delete. */
   get schedules(): Admin['schedules'] {
     return this.#admin.schedules;

@@ -237,7 +237,11 @@ class RealJob {
   async #settle(kind: Settlement, { seq, leaseId }: Held): Promise<void> {
     const leases = [leaseId];
     const reschedule = (delayMs: number | null, counted: boolean) =>
-      this.run(rescheduleJobs, { jobs: [{ id: this.id, seq, delayMs, counted, error: null }], leases });
+      this.run(rescheduleJobs, {
+        jobs: [{ id: this.id, seq, delayMs, counted, error: null }],
+        leases,
+        workerId: 0,
+      });
     switch (kind) {
       case 'ack':
         return void (await this.run(ackJobs, { ids: [this.id], seqs: [seq], leases }));

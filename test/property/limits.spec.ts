@@ -100,7 +100,8 @@ class Worker {
   }
 
   #reschedule({ id, seq }: Held, delayMs: number | null, leases: string[]): Promise<unknown> {
-    return this.run(rescheduleJobs, { jobs: [{ id, seq, delayMs, counted: true, error: null }], leases });
+    const jobs = [{ id, seq, delayMs, counted: true, error: null }];
+    return this.run(rescheduleJobs, { jobs, leases, workerId: this.#id });
   }
 
   async #die(): Promise<void> {
@@ -192,7 +193,10 @@ describe('the limits of a queue under several workers', () => {
         expect(fifo && slots === 1 ? await outOfOrder(database) : 0).toBe(0);
       },
     );
-    await fc.assert(property, { numRuns: Number(process.env['TASKMASTER_PROPERTY_RUNS'] ?? 30), endOnFailure: true });
+    await fc.assert(property, {
+      numRuns: Number(process.env['TASKMASTER_PROPERTY_RUNS'] ?? 30),
+      endOnFailure: true,
+    });
     expect(history).toBeGreaterThan(1);
   });
 });

@@ -68,6 +68,24 @@ const TESTED_BY_ENGINES = [
   'unique_key',
   'untouched',
 ];
+/** By retry-functions.spec.ts. */
+const TESTED_WITH_RETRIES = [
+  'brief_error',
+  'claimed_meta',
+  'count_in',
+  'dead_letter',
+  'expire',
+  'expired_error',
+  'hold_lanes',
+  'key_taken',
+  'lifted_expiry',
+  'lost_error',
+  'redrive',
+  'remembered',
+  'remove',
+  'retry',
+  'ungranted',
+];
 
 describe('the functions of a schema with another name, on an empty search path', () => {
   it('are all tested here', async () => {
@@ -75,7 +93,9 @@ describe('the functions of a schema with another name, on an empty search path',
     const functions = await run<{ name: string }>(
       `select proname as name from pg_proc where pronamespace = '"order"'::regnamespace order by proname`,
     );
-    expect(functions.map((row) => row.name)).toEqual([...TESTED_HERE, ...TESTED_BY_ENGINES].toSorted());
+    expect(functions.map((row) => row.name)).toEqual(
+      [...TESTED_HERE, ...TESTED_BY_ENGINES, ...TESTED_WITH_RETRIES].toSorted(),
+    );
   });
 
   it('enqueue() stores a job', async () => {

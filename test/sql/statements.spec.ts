@@ -14,6 +14,21 @@ const CLAIM = {
   grouped: 'text[]',
 };
 
+/** The conditions of a search for jobs. */
+const MATCH = [
+  'text[]',
+  'bigint[]',
+  'text',
+  'text',
+  'timestamp with time zone',
+  'timestamp with time zone',
+  'double precision',
+  'jsonb',
+  'text',
+];
+const FIND = { takes: [...MATCH, 'bigint', 'bigint', 'bigint'], gives: { id: 'text', seq: 'text' } };
+const COUNT = { takes: FIND.takes, gives: { count: 'bigint', ids: 'text[]' } };
+
 /** What every statement takes and gives; the types of its arguments and rows say the same in TypeScript. */
 const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   ack_and_claim_jobs: {
@@ -48,13 +63,26 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
     },
   },
   confirm_schedules: { takes: ['text[]', 'text[]'], gives: { name: 'text' } },
+  count_dead_letters: COUNT,
+  count_failed_jobs: COUNT,
+  count_scheduled_jobs: COUNT,
+  count_waiting_jobs: COUNT,
+  disarm_bells: { takes: ['text[]'], gives: { pg_advisory_unlock_shared: 'boolean' } },
   database_clock: { takes: [], gives: { now: 'text' } },
   define_schedules: { takes: ['json', 'text[]'], gives: { name: 'text' } },
   delete_schedule: { takes: ['text'], gives: { name: 'text' } },
-  disarm_bells: { takes: ['text[]'], gives: { pg_advisory_unlock_shared: 'boolean' } },
   due_schedules: { takes: ['integer'], gives: { facts: 'text' } },
   enqueue_jobs: { takes: ['json'], gives: { id: 'bigint' } },
   enqueue_rules: { takes: ['json'], gives: { id: 'bigint', deduplicated: 'boolean' } },
+  expire_jobs: { takes: ['integer'], gives: { id: 'bigint', queue_name: 'text', run_count: 'integer' } },
+  find_dead_letters: FIND,
+  find_failed_jobs: FIND,
+  find_scheduled_jobs: FIND,
+  find_waiting_jobs: FIND,
+  heartbeat: {
+    takes: ['integer', 'double precision'],
+    gives: { now_ms: 'double precision', workers: 'integer', relaxed: 'text' },
+  },
   finish_jobs: {
     takes: ['text', 'bigint[]', 'bigint[]', 'text[]', 'double precision[]', 'bigint[]'],
     gives: { id: 'bigint', outcome: 'text' },
@@ -64,15 +92,13 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
     gives: { schedule: 'text', queue: 'text', due: 'text', job: 'text' },
   },
   get_schedule: { takes: ['text'], gives: { schedule: 'text' } },
-  heartbeat: {
-    takes: ['integer', 'double precision'],
-    gives: { now_ms: 'double precision', workers: 'integer', relaxed: 'text' },
-  },
   hold_queues: { takes: ['text[]', 'double precision[]'], gives: {} },
   job_results: { takes: ['bigint[]'], gives: { id: 'bigint', state: 'text', result: 'text', error: 'text' } },
+  list_jobs: { takes: [...MATCH, 'text[]', 'bigint', 'bigint'], gives: { job: 'text' } },
   list_leases: { takes: ['integer'], gives: { id: 'bigint', settled: 'boolean' } },
   list_schedules: { takes: ['text', 'text', 'integer'], gives: { schedule: 'text' } },
   lock_job: { takes: ['bigint', 'bigint'], gives: { id: 'bigint' } },
+  newest_job: { takes: [], gives: { id: 'text' } },
   next_due: { takes: [], gives: { in_ms: 'double precision' } },
   next_schedule: { takes: [], gives: { in_ms: 'double precision', waiting: 'boolean' } },
   note_jobs: { takes: ['json'], gives: {} },
@@ -86,18 +112,26 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   pause_schedule: { takes: ['text', 'text'], gives: { schedule: 'text' } },
   promote_jobs: { takes: ['integer'], gives: { queue_name: 'text', count: 'integer', rung: 'bigint' } },
   prune: { takes: ['integer'], gives: { problem: 'text' } },
+  read_jobs: { takes: ['bigint[]'], gives: { job: 'text' } },
+  redrive_jobs: { takes: ['bigint[]', 'text[]'], gives: { id: 'text', new_id: 'text', queue_name: 'text' } },
   register_worker: { takes: ['text', 'text', 'integer', 'double precision'], gives: { id: 'integer' } },
   release_leases: { takes: ['bigint[]'], gives: { id: 'bigint', queue_name: 'text', rung: 'bigint' } },
   release_schedule_jobs: { takes: [], gives: { queue: 'text' } },
+  remove_job: { takes: ['bigint'], gives: { removed: 'boolean' } },
+  requeue_jobs: {
+    takes: ['bigint[]', 'bigint[]', 'text[]', 'double precision', 'text'],
+    gives: { id: 'text', queue_name: 'text', rung: 'bigint' },
+  },
   reschedule_jobs: {
-    takes: ['bigint[]', 'bigint[]', 'double precision[]', 'boolean[]', 'text[]', 'bigint[]'],
-    gives: { id: 'bigint', rung: 'bigint' },
+    takes: ['bigint[]', 'bigint[]', 'double precision[]', 'boolean[]', 'text[]', 'bigint[]', 'integer'],
+    gives: { id: 'bigint', expired: 'boolean', rung: 'bigint' },
   },
   rescue_jobs: {
     takes: ['integer', 'integer'],
     gives: { id: 'bigint', queue_name: 'text', run_count: 'integer', failed: 'boolean', rung: 'bigint' },
   },
   resume_schedule: { takes: ['text'], gives: { schedule: 'text' } },
+  retry_jobs: { takes: ['bigint[]', 'bigint[]'], gives: { id: 'text', queue_name: 'text' } },
   store_schedule: { takes: ['json'], gives: { schedule: 'text' } },
   sweep_jobs: {
     takes: ['integer', 'text[]', 'integer[]', 'boolean'],

@@ -21,6 +21,19 @@ const RIGHT_QUEUE_OPTIONS: unknown[] = [
   { backoff: () => 1_000 },
   { backoff: { type: 'exponential' } },
   { backoff: { type: 'fixed', delayMs: 7_200_000, maxDelayMs: 7_200_000, jitter: false } },
+  { errors: [] },
+  {
+    errors: [
+      { match: TypeError, reject: true },
+      { match: 'ECONNRESET', snoozeMs: 0 },
+      { match: () => true, backoff: [1, 2], maxAttempts: 20 },
+      { match: 'x', backoff: () => 5 },
+      { match: 'x', maxAttempts: 1, reject: undefined },
+    ],
+  },
+  { deadLetter: 'dead' },
+  { deadLetter: { name: 'dead', options: {} } },
+  { deadLetter: false },
 ];
 
 const WRONG_QUEUE_OPTIONS: [options: unknown, problem: string][] = [
@@ -54,6 +67,32 @@ const WRONG_QUEUE_OPTIONS: [options: unknown, problem: string][] = [
     'backoff.maxDelayMs: expected at least delayMs (7200000), got 3600000 (the default)',
   ],
   [{ timeout: 5 }, 'timeout: unknown option, did you mean "timeoutMs"?'],
+  [{ errors: {} }, 'errors: expected an array, got an object'],
+  [{ errors: [5] }, 'errors[0]: expected an object, got 5'],
+  [
+    { errors: [{ reject: true }] },
+    "errors[0].match: expected an error class, an error's code or name, or a function, got undefined",
+  ],
+  [{ errors: [{ match: '', reject: true }] }, 'errors[0].match: expected an error class'],
+  [{ errors: [{ match: 'E', reject: false }] }, 'errors[0].reject: expected true, got false'],
+  [{ errors: [{ match: 'E', snoozeMs: -1 }] }, 'errors[0].snoozeMs: expected an integer from 0'],
+  [{ errors: [{ match: 'E', maxAttempts: 0 }] }, 'errors[0].maxAttempts: expected an integer from 1'],
+  [{ errors: [{ match: 'E', backoff: 'x' }] }, 'errors[0].backoff: expected milliseconds'],
+  [
+    { errors: [{ match: 'E' }] },
+    'errors[0]: expected one of reject, snoozeMs, or backoff and maxAttempts, got none',
+  ],
+  [
+    { errors: [{ match: 'E', reject: true, maxAttempts: 3 }] },
+    'errors[0]: expected one of reject, snoozeMs, or backoff and maxAttempts, got reject and maxAttempts',
+  ],
+  [
+    { errors: [{ match: 'E', snooseMs: 1, reject: true }] },
+    'errors[0].snooseMs: unknown option, did you mean "snoozeMs"?',
+  ],
+  [{ deadLetter: '' }, 'deadLetter: expected a queue name, got '],
+  [{ deadLetter: true }, 'deadLetter: expected a queue name or definition, got true'],
+  [{ deadLetter: 'a\0' }, 'deadLetter: expected a queue name'],
 ];
 
 describe('checkQueueOptions', () => {
@@ -102,6 +141,7 @@ const RIGHT_JOB_OPTIONS: unknown[] = [
   { runAt: new Date(), priority: -32_768, maxAttempts: 1, timeoutMs: Infinity },
   { runAt: undefined, delayMs: 0, priority: 32_767 },
   { delayMs: CENTURY },
+  { expiresAt: new Date('9999-12-31') },
   { backoff: [1, 2], tags: [], headers: {} },
   { tags: Array(20).fill('tag'), headers: { traceparent: '00-ab-cd-01', '': '' } },
   { tx: { query: () => Promise.resolve([]) } },
@@ -113,6 +153,11 @@ const WRONG_JOB_OPTIONS: [options: unknown, problem: string][] = [
   [{ runAt: new Date(NaN) }, 'runAt: expected a valid Date of the years 1 to 9999, got an invalid Date'],
   [{ runAt: new Date(8.64e15) }, 'runAt: expected a valid Date of the years 1 to 9999, got a Date'],
   [{ runAt: '2026-01-01' }, 'runAt: expected a valid Date of the years 1 to 9999, got "2026-01-01"'],
+  [
+    { expiresAt: new Date(NaN) },
+    'expiresAt: expected a valid Date of the years 1 to 9999, got an invalid Date',
+  ],
+  [{ expiresAt: 5 }, 'expiresAt: expected a valid Date of the years 1 to 9999, got 5'],
   [{ delayMs: -1 }, 'delayMs: expected an integer from 0'],
   [{ delayMs: 1.5 }, 'delayMs: expected an integer from 0'],
   [{ delayMs: CENTURY + 1 }, 'delayMs: expected an integer from 0'],

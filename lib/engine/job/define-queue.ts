@@ -1,6 +1,6 @@
 import type { StandardSchema } from '../codec/standard-schema.js';
 import { dtoSchema } from '../codec/dto-schema.js';
-import { checkDefineOptions } from '../option-checks.js';
+import { checkDeadLetter, checkDefineOptions } from '../option-checks.js';
 import type {
   DtoOptions,
   QueueDefinition,
@@ -43,6 +43,7 @@ export function defineQueue(
   assertQueueName(name);
   const subject = `defineQueue(${JSON.stringify(name)})`;
   checkDefineOptions(subject, options);
+  checkDeadLetter(subject, name, options.deadLetter);
   return Object.freeze({ name, options: Object.freeze(withSchema(subject, options)) });
 }
 

@@ -9,6 +9,8 @@ export interface Handler {
   /** Where it comes from, for messages: `MailHandlers.send`. */
   readonly label: string;
   readonly options: Required<QueueOptions> & QueueLimits & { readonly transactional: boolean };
+  /** Name of the queue that gets copies of the jobs that have failed. */
+  readonly deadLetter: string | undefined;
   readonly schema: StandardSchema | undefined;
   readonly handle: (payload: unknown, job: Job) => unknown;
 }

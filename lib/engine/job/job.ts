@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { type DeadLetter, deadLetterOf, type StoredDeadLetter } from './dead-letter.js';
 
 /** What a claim tells about a job. Made by the row reader of the claim statements. */
 export interface ClaimedJob {
@@ -27,6 +28,8 @@ export interface ClaimedJob {
   readonly suspect: boolean;
   /** Runs with nothing else in the process: its last chance after crashes. */
   readonly alone: boolean;
+  /** After this time, by `performance.now()`, it must not begin. `undefined`: it may for ever. */
+  readonly expiresAt: number | undefined;
 }
 
 /** The options of a job that only the worker reads; stored as one JSON column. */
@@ -40,6 +43,12 @@ export interface JobMeta {
   readonly schedule?: string;
   /** ISO 8601; the due time for which it was fired. */
   readonly scheduledFor?: string;
+  /** Number of an attempt that `retry` has granted beyond `maxAttempts`. */
+  readonly granted?: number;
+  /** Where a dead letter comes from; written by the database. */
+  readonly deadLetter?: StoredDeadLetter;
+  /** Milliseconds from the claim until the job expires; made by the claim. */
+  readonly expiresInMs?: number;
 }
 
 /** A job that another depends on, and what it has come to. */
@@ -121,6 +130,10 @@ export class Job<Payload = unknown> {
   get scheduledFor(): Date | undefined {
     const { scheduledFor } = this.#claimed.meta;
     return scheduledFor === undefined ? undefined : new Date(scheduledFor);
+  }
+  /** In a dead letter, the copy of a job that has failed for good: which job that was, and why. */
+  get deadLetter(): DeadLetter | undefined {
+    return deadLetterOf(this.#claimed.meta.deadLetter);
   }
   /** Aborted when the attempt should end: timeout, lost lease, shutdown. Its `reason` is the error that says which. */
   get signal(): AbortSignal {

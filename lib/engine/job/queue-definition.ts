@@ -1,6 +1,8 @@
 import type { DtoClass } from '../codec/dto-schema.js';
 import type { StandardSchema } from '../codec/standard-schema.js';
 import type { Backoff } from '../retry/backoff.js';
+import type { ErrorRule } from '../retry/error-rule.js';
+import type { AnyQueue } from './queue.js';
 
 /** Options of a queue: given to `defineQueue`, to a handler, or as the module's `defaults`; the handler's win. */
 export interface QueueOptions {
@@ -17,6 +19,14 @@ export interface QueueOptions {
   readonly timeoutMs?: number;
   /** How long jobs that have ended are kept. @default failed ones for ever, others not at all */
   readonly retention?: Retention;
+  /** What becomes of jobs by what their attempt has thrown; the first rule that matches counts, and without one the options above. @default [] */
+  readonly errors?: readonly ErrorRule[];
+  /**
+   * The queue that gets a copy of each job that fails for good, whoever finds that it has: the copy is enqueued in the transaction of the
+   * failure, and its handler finds in `job.deadLetter` where it comes from. The job itself stays, as failed jobs do. `false`: none,
+   * also where the module's `defaults` name one. @default false
+   */
+  readonly deadLetter?: AnyQueue | false;
 }
 
 /** What holds jobs of a queue back, in all processes at once. What a worker was started with last counts for all. */

@@ -8,6 +8,11 @@ export interface JobOptions {
   readonly runAt?: Date;
   /** Not before this many milliseconds from now, by the database's clock. Excludes `runAt`. */
   readonly delayMs?: number;
+  /**
+   * After this time, by the database's clock, no attempt begins any more: a job that has not been done by then fails with `TM_EXPIRED`.
+   * An attempt that runs is left to end. @default none
+   */
+  readonly expiresAt?: Date;
   /** -32768 to 32767, smaller runs first. @default 0 */
   readonly priority?: number;
   /** @default the queue's */

@@ -24,6 +24,7 @@ export function rulesText(
   if (options.unique !== undefined) text += `,"u":${JSON.stringify(uniqueRule(payload, options.unique))}`;
   if (options.dependsOn !== undefined && options.dependsOn.length > 0)
     text += `,"dep":${JSON.stringify(options.dependsOn.map(idOf))},"pf":"${(options.onParentFailure ?? 'cancel')[0]}"`;
+  if (options.expiresAt !== undefined) text += `,"ex":${JSON.stringify(options.expiresAt)}`;
   if (options.keepResult === true) text += `,"f":${JOB_FLAGS.keepResult}`;
   return text;
 }

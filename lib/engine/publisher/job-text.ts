@@ -15,7 +15,7 @@ export interface EncodedJob {
   readonly text: string;
   /** Milliseconds until it is due; `undefined`: it is ready at once. */
   readonly delayMs: number | undefined;
-  /** It has rules that only `enqueue_rules` knows: a group, a unique key, dependencies. */
+  /** It has rules that only `enqueue_rules` knows: a group, a unique key, dependencies, an expiry. */
   readonly ruled: boolean;
 }
 

@@ -398,7 +398,9 @@ alter table {{schema}}.jobs
   add column progress jsonb,
   add column logs jsonb,
   -- By how much waiting has lifted its priority.
-  add column aged smallint not null default 0;
+  add column aged smallint not null default 0,
+  -- No attempt begins after this time.
+  add column expires_at timestamptz;
 
 -- A lease names its jobs by id too: whoever looks for them finds them by primary key, in whatever index they are.
 alter table {{schema}}.leases add column ids bigint[] not null default '{}';
@@ -759,10 +761,10 @@ begin
     doomed := on_failure <> 'i' and (doomed or exists (
       select from {{schema}}.finished as f where f.id = any (parents) and f.state <> 'completed'));
   end if;
-  insert into {{schema}}.jobs (id, queue_name, payload, run_at, ready_at, priority, max_attempts, meta, unique_key, group_key, group_slots, flags, wait_count, batch_id)
+  insert into {{schema}}.jobs (id, queue_name, payload, run_at, ready_at, priority, max_attempts, meta, unique_key, group_key, group_slots, flags, wait_count, batch_id, expires_at)
   values (job_id, job ->> 'q', job -> 'p', case when waits > 0 or doomed then 'infinity' else due end, due,
           coalesce((job ->> 'pr')::smallint, 0::smallint), (job ->> 'm')::integer, job -> 'x', insert_job.unique_key,
-          job ->> 'g', (job ->> 'gs')::integer, (coalesce((job ->> 'f')::integer, 0) | case when job ? 'b' then 16 else 0 end | case when parents = '{}' then 0 else 32 end)::smallint, waits, (job ->> 'b')::bigint)
+          job ->> 'g', (job ->> 'gs')::integer, (coalesce((job ->> 'f')::integer, 0) | case when job ? 'b' then 16 else 0 end | case when parents = '{}' then 0 else 32 end)::smallint, waits, (job ->> 'b')::bigint, (job ->> 'ex')::timestamptz)
   on conflict do nothing
   returning id into inserted;
   if inserted is null then
@@ -849,6 +851,7 @@ begin
   update {{schema}}.jobs as j
      set payload = case when policy = 'merge' then {{schema}}.merge_payloads(existing.payload, job -> 'p') else job -> 'p' end,
          meta = job -> 'x', max_attempts = (job ->> 'm')::integer,
+         expires_at = case when policy = 'merge' then existing.expires_at else (job ->> 'ex')::timestamptz end,
          run_at = case when existing.wait_count > 0 then existing.run_at
                        when policy = 'merge' then existing.run_at
                        when policy = 'debounce' then least(now() + delay, existing.created_at + (rule ->> 'mw')::double precision * interval '1 millisecond')
@@ -861,7 +864,7 @@ begin
 end $$;
 
 -- Enqueues jobs of every kind, in one transaction; ids in input order. An element has: q queue, p payload, at run at (ISO 8601) or d delay
--- (ms), pr priority, m maxAttempts, x meta, g group, gs group slots, f flags, b batch, dep ids it depends on with pf (c, f or i: what
+-- (ms), ex expires at (ISO 8601), pr priority, m maxAttempts, x meta, g group, gs group slots, f flags, b batch, dep ids it depends on with pf (c, f or i: what
 -- becomes of it when one fails), u unique: { k key or v values of fields, s scope p(ending) or a(ctive), ms period (null: for ever), c onConflict, w and mw
 -- waits of a debounce (ms) }. Keys are taken in their order, so that two calls cannot wait for each other in a circle.
 create function {{schema}}.enqueue_jobs(jobs json) returns table (id bigint, deduplicated boolean) language plpgsql as $$
@@ -887,10 +890,21 @@ begin
 end $$;
 
 -- Claiming -----------------------------------------------------------------------------------------------------------------
+-- The meta of a job as a claim hands it out: with the time that is left to begin it. By the clock, not by the transaction's
+-- begin: whoever claims from an old snapshot and had to wait for a lock must not begin a job that has expired meanwhile.
+create function {{schema}}.claimed_meta(meta jsonb, expires_at timestamptz) returns jsonb language sql volatile as $$
+  select case
+    when expires_at is null then meta
+    else case when jsonb_typeof(meta) = 'object' then meta else '{}' end
+         || jsonb_build_object('expiresInMs', (extract(epoch from expires_at - clock_timestamp()) * 1000)::double precision)
+  end
+$$;
+
 -- A job as a claim hands it out; the claim of plain jobs spells it out, for speed.
-create function {{schema}}.job_tuple(j {{schema}}.jobs) returns json language sql stable as $$
+create function {{schema}}.job_tuple(j {{schema}}.jobs) returns json language sql volatile as $$
   select json_build_array(j.id::text, j.seq::text, j.run_count, j.crash_count, j.max_attempts,
-                          j.created_at, j.ready_at, j.group_key, j.flags, j.meta, j.payload)
+                          j.created_at, j.ready_at, j.group_key, j.flags,
+                          {{schema}}.claimed_meta(j.meta, j.expires_at), j.payload)
 $$;
 
 -- Replaces that of the first migration: leases name their jobs by id.
@@ -1328,11 +1342,11 @@ begin
   end if;
   select string_agg(key, ', ') into unknown from jsonb_object_keys(options) as given_options(key)
    where key not in ('delayMs', 'runAt', 'priority', 'maxAttempts', 'timeoutMs', 'backoff', 'tags', 'headers', 'group', 'groupConcurrency',
-                     'unique', 'dependsOn', 'onParentFailure', 'keepResult');
+                     'unique', 'dependsOn', 'onParentFailure', 'keepResult', 'expiresAt');
   if unknown is not null then
     raise exception 'unknown option: %', unknown
       using errcode = '22023',
-            hint = 'Known: delayMs, runAt, priority, maxAttempts, timeoutMs, backoff, tags, headers, group, groupConcurrency, unique, dependsOn, onParentFailure, keepResult.';
+            hint = 'Known: delayMs, runAt, priority, maxAttempts, timeoutMs, backoff, tags, headers, group, groupConcurrency, unique, dependsOn, onParentFailure, keepResult, expiresAt.';
   end if;
   if options ? 'delayMs' and options ? 'runAt' then
     raise exception 'delayMs and runAt exclude each other' using errcode = '22023';
@@ -1372,12 +1386,12 @@ begin
   end if;
   select enqueued.id into job_id
     from {{schema}}.enqueue_jobs(json_build_array(jsonb_strip_nulls(jsonb_build_object(
-      'q', queue, 'at', options -> 'runAt', 'd', options -> 'delayMs', 'pr', options -> 'priority', 'm', options -> 'maxAttempts',
+      'q', queue, 'at', options -> 'runAt', 'ex', options -> 'expiresAt', 'd', options -> 'delayMs', 'pr', options -> 'priority', 'm', options -> 'maxAttempts',
       'g', options -> 'group', 'gs', options -> 'groupConcurrency', 'dep', options -> 'dependsOn', 'pf', left(options ->> 'onParentFailure', 1),
       'f', case when options -> 'keepResult' = 'true' then 2 end))
       || case when rule is null then '{}' else jsonb_build_object('u', rule) end
-      || case when options - '{delayMs,runAt,priority,maxAttempts,group,groupConcurrency,unique,dependsOn,onParentFailure,keepResult}'::text[] = '{}' then '{}'
-              else jsonb_build_object('x', options - '{delayMs,runAt,priority,maxAttempts,group,groupConcurrency,unique,dependsOn,onParentFailure,keepResult}'::text[]) end
+      || case when options - '{delayMs,runAt,priority,maxAttempts,group,groupConcurrency,unique,dependsOn,onParentFailure,keepResult,expiresAt}'::text[] = '{}' then '{}'
+              else jsonb_build_object('x', options - '{delayMs,runAt,priority,maxAttempts,group,groupConcurrency,unique,dependsOn,onParentFailure,keepResult,expiresAt}'::text[]) end
       || jsonb_build_object('p', coalesce(payload, '{}')))) as enqueued;
   return job_id;
 end $$;
@@ -1459,6 +1473,266 @@ begin
   execute format('with moved as (delete from {{schema}}.finished_default where expires_at >= %L and expires_at < %L returning *)
                   insert into {{schema}}.%I select * from moved', from_time, to_time, name);
   execute format('alter table {{schema}}.finished attach partition {{schema}}.%I for values from (%L) to (%L)', name, from_time, to_time);
+end $$;
+`,
+  },
+  {
+    version: 3,
+    name: 'retries',
+    breaking: false,
+    sql: `-- Retries that know errors: expiry, a history of errors, retry() by hand; dead letters and their way back.
+
+alter table {{schema}}.jobs
+  -- What the last attempts have thrown, oldest first: see remembered().
+  add column errors jsonb;
+alter table {{schema}}.lanes
+  -- Goes up with every change of its ready jobs that is no claim: see hold_lanes().
+  add column epoch bigint not null default 0;
+
+create index jobs_expiring on {{schema}}.jobs (expires_at) where expires_at is not null and failed_at is null;
+create index jobs_failed_id on {{schema}}.jobs (id) where failed_at is not null;
+create index jobs_dead_letters on {{schema}}.jobs (id) where meta ? 'deadLetter';
+
+create or replace view {{schema}}.job_states as
+  select job.id, job.queue_name, job.payload,
+         case when job.failed_at is not null then 'failed'
+              when job.run_at is null then case when running.id is null then 'ready' else 'running' end
+              when job.run_at = 'infinity' then 'blocked'
+              else 'scheduled' end as state,
+         job.run_count, job.max_attempts, job.priority, job.created_at, job.run_at, job.failed_at, job.last_error,
+         running.locked_at, running.locked_by,
+         job.crash_count, job.group_key, job.unique_key, job.meta, job.expires_at, job.errors
+    from {{schema}}.jobs as job
+    left join {{schema}}.running as running on running.id = job.id;
+
+-- An error cut to about 2 kB: for the history, and for dead letters.
+create function {{schema}}.brief_error(error jsonb) returns jsonb language sql immutable as $$
+  select jsonb_strip_nulls(jsonb_build_object(
+    'name', left(error ->> 'name', 100), 'message', left(error ->> 'message', 500), 'code', left(error ->> 'code', 50),
+    'stack', left(error ->> 'stack', 700),
+    'cause', case when jsonb_typeof(error -> 'cause') = 'object' then jsonb_build_object(
+      'name', left(error -> 'cause' ->> 'name', 100), 'message', left(error -> 'cause' ->> 'message', 300),
+      'code', left(error -> 'cause' ->> 'code', 50)) end))
+$$;
+
+create function {{schema}}.expired_error(cause jsonb) returns jsonb language sql immutable as $$
+  select jsonb_strip_nulls(jsonb_build_object(
+    'name', 'JobExpired', 'code', 'TM_EXPIRED', 'message', 'The job was not done by its expiresAt, and may not be begun any more.', 'cause', cause))
+$$;
+
+create function {{schema}}.lost_error() returns jsonb language sql immutable as $$
+  select '{"name": "WorkerLost", "code": "TM_WORKER_LOST", "message": "the worker died while it ran this job"}'::jsonb
+$$;
+
+-- The history with one more error: the last ten, each with when, which attempt and where. null adds nothing.
+create function {{schema}}.remembered(errors jsonb, error jsonb, attempt integer, worker text) returns jsonb language sql stable as $$
+  select case
+    when error is null then errors
+    else case when jsonb_typeof(errors) is distinct from 'array' then '[]'
+              when jsonb_array_length(errors) >= 10 then errors - 0
+              else errors end
+         || jsonb_build_array(
+              jsonb_strip_nulls(jsonb_build_object('at', now(), 'attempt', attempt, 'worker', worker)) || {{schema}}.brief_error(error))
+  end
+$$;
+
+-- Locks what claims of these jobs lock: the rows of their queues, and their lanes. None of them is claimed until the transaction ends, and
+-- the statement that comes next, whose snapshot is taken then, sees every lease. A claim that began before reads the ready jobs of an
+-- older snapshot: it finds another epoch than it knows, and takes nothing of the lane.
+create function {{schema}}.hold_lanes(job_ids bigint[]) returns void language plpgsql as $$
+begin
+  insert into {{schema}}.queues (name)
+  select distinct job.queue_name from {{schema}}.jobs as job where job.id = any (job_ids) and job.group_key is not null order by 1
+  on conflict do nothing;
+  perform from {{schema}}.queues as queue
+    where exists (select from {{schema}}.jobs as job where job.id = any (job_ids) and job.queue_name = queue.name)
+    order by queue.name
+      for update;
+  insert into {{schema}}.lanes (queue_name, priority)
+  select distinct job.queue_name, job.priority from {{schema}}.jobs as job where job.id = any (job_ids) order by 1, 2
+  on conflict do nothing;
+  perform from {{schema}}.lanes as lane
+    where exists (select from {{schema}}.jobs as job
+                   where job.id = any (job_ids) and job.queue_name = lane.queue_name and job.priority = lane.priority)
+    order by lane.queue_name, lane.priority
+      for update;
+  update {{schema}}.lanes as lane set epoch = epoch + 1
+    where exists (select from {{schema}}.jobs as job
+                   where job.id = any (job_ids) and job.queue_name = lane.queue_name and job.priority = lane.priority);
+end $$;
+
+-- Ends waiting jobs that have expired, whether or not somebody claims their queue; at most so many. What runs is left to end.
+create function {{schema}}.expire(at_most integer) returns table (id bigint, queue text, attempts integer) language plpgsql as $$
+declare
+  due bigint[] := array(
+    select job.id from {{schema}}.jobs as job
+     where job.expires_at <= now() and job.failed_at is null
+       and not (job.run_at is null
+                and exists (select from {{schema}}.leases as lease
+                             where lease.queue_name = job.queue_name and lease.priority = job.priority and job.seq = any (lease.seqs)))
+     order by job.expires_at
+     limit at_most);
+begin
+  if cardinality(due) = 0 then
+    return;
+  end if;
+  perform {{schema}}.hold_lanes(due);
+  delete from {{schema}}.dependencies as dep using {{schema}}.jobs as job
+   where dep.child_id = any (due) and job.id = dep.child_id and job.expires_at <= now() and job.failed_at is null;
+  return query
+    with free as materialized (
+      select job.id from {{schema}}.jobs as job
+       where job.id = any (due) and job.expires_at <= now() and job.failed_at is null
+         and not (job.run_at is null
+                  and exists (select from {{schema}}.leases as lease
+                               where lease.queue_name = job.queue_name and lease.priority = job.priority and job.seq = any (lease.seqs)))
+         for update of job skip locked
+    )
+    update {{schema}}.jobs as job
+       set seq = nextval('{{schema}}.jobs_seq'), run_count = greatest(job.run_count, 1), run_at = 'infinity', failed_at = now(), wait_count = 0,
+           last_error = {{schema}}.expired_error(job.last_error)
+      from free
+     where job.id = free.id
+    returning job.id, job.queue_name, job.run_count;
+end $$;
+
+-- Whether another job that has not ended has the unique key of this one.
+create function {{schema}}.key_taken(job {{schema}}.jobs) returns boolean language sql stable as $$
+  select job.unique_key is not null and exists (
+    select from {{schema}}.jobs as other
+     where other.queue_name = job.queue_name and other.unique_key = job.unique_key and other.failed_at is null and other.id <> job.id)
+$$;
+
+-- Who lets an expired job run again wants it to run.
+create function {{schema}}.lifted_expiry(expires_at timestamptz, failed_at timestamptz) returns timestamptz language sql stable as $$
+  select case when failed_at is not null and expires_at <= now() then null else expires_at end
+$$;
+
+-- Without an attempt that was granted: for a job that begins anew.
+create function {{schema}}.ungranted(meta jsonb) returns jsonb language sql immutable as $$
+  select case when meta ? 'granted' then nullif(meta - 'granted', '{}') else meta end
+$$;
+
+-- Lets a failed job run again at once, with its attempts that are left or one more, or a scheduled one without waiting for its time.
+-- False: it is neither, or another job
+-- has taken its unique key. With a seq, only if nothing has happened to the job since it had that.
+create function {{schema}}.retry(job_id bigint, job_seq bigint default null) returns boolean language plpgsql as $$
+declare
+  queue text;
+begin
+  update {{schema}}.jobs as job
+     set seq = nextval('{{schema}}.jobs_seq'), run_at = null, ready_at = now(), failed_at = null,
+         expires_at = {{schema}}.lifted_expiry(job.expires_at, job.failed_at),
+         meta = case when job.failed_at is null then job.meta
+                     else case when jsonb_typeof(job.meta) = 'object' then job.meta else '{}' end
+                          || jsonb_build_object('granted', job.run_count + 1) end
+   where job.id = job_id and job.seq = coalesce(job_seq, job.seq) and (job.failed_at is not null or job.run_at < 'infinity')
+     and not {{schema}}.key_taken(job)
+  returning job.queue_name into queue;
+  if queue is null then
+    return false;
+  end if;
+  perform {{schema}}.ring(queue);
+  return true;
+end $$;
+
+-- As before; and a job that begins anew has no attempt that was granted to it, and no expiry that is over.
+create or replace function {{schema}}.requeue() returns trigger language plpgsql as $$
+declare
+  requeued text;
+begin
+  for requeued in
+    with back as (
+      update {{schema}}.jobs
+         set run_at = null, ready_at = now(), failed_at = null, crash_count = 0, run_alone = false, seq = nextval('{{schema}}.jobs_seq'),
+             expires_at = {{schema}}.lifted_expiry(expires_at, failed_at), meta = {{schema}}.ungranted(meta)
+       where failed_at is not null and run_count = 0
+      returning queue_name
+    )
+    select distinct queue_name from back
+  loop
+    perform {{schema}}.ring(requeued);
+  end loop;
+  return null;
+end $$;
+
+-- Enqueues the copy of a job that has just failed for good, if its queue names a dead-letter queue. Whoever fails the job causes it, in
+-- the transaction of the failure. It must not raise: the failure could never be stored then. A copy that has come through the
+-- queue it would go to is not sent there again.
+create function {{schema}}.dead_letter() returns trigger language plpgsql as $$
+declare
+  target text;
+  meta jsonb := case when jsonb_typeof(new.meta) = 'object' then new.meta else '{}' end;
+  path jsonb := case when jsonb_typeof(new.meta -> 'deadLetter' -> 'path') = 'array' then new.meta -> 'deadLetter' -> 'path' else '[]' end
+                || jsonb_build_array(new.queue_name);
+begin
+  select queue.options ->> 'deadLetter' into target from {{schema}}.queues as queue where queue.name = new.queue_name;
+  if target is null or octet_length(target) not between 1 and 128 or path ? target or jsonb_array_length(path) > 10 then
+    return null;
+  end if;
+  insert into {{schema}}.jobs (queue_name, payload, priority, meta)
+  values (target, new.payload, new.priority,
+          (meta - '{timeoutMs,backoff,granted}'::text[])
+          || jsonb_build_object('deadLetter', jsonb_build_object(
+               'queue', new.queue_name, 'id', new.id::text, 'attempts', new.run_count, 'failedAt', new.failed_at,
+               'error', {{schema}}.brief_error(new.last_error), 'path', path,
+               'options', jsonb_strip_nulls(jsonb_build_object(
+                 'maxAttempts', new.max_attempts, 'timeoutMs', meta -> 'timeoutMs', 'backoff', meta -> 'backoff',
+                 'group', new.group_key, 'groupConcurrency', new.group_slots)))));
+  return null;
+end $$;
+create trigger dead_letter after update of failed_at on {{schema}}.jobs
+  for each row when (old.failed_at is null and new.failed_at is not null) execute function {{schema}}.dead_letter();
+
+-- A number of at least 1 in an object; null when there is none.
+create function {{schema}}.count_in(options jsonb, name text) returns integer language sql immutable as $$
+  select case when jsonb_typeof(options -> name) = 'number' and (options ->> name)::numeric between 1 and 2147483647
+              then (options ->> name)::numeric::integer end
+$$;
+
+-- Moves dead letters back to the queues they come from, as new jobs, each once: those that are still there and that nobody runs.
+-- \`payloads\`, where there is one, replaces that of the job at the same place.
+create function {{schema}}.redrive(job_ids bigint[], payloads jsonb[])
+returns table (id bigint, new_id bigint, queue text) language plpgsql as $$
+begin
+  perform {{schema}}.hold_lanes(job_ids);
+  return query
+    with wanted as materialized (
+      select w.job_id, w.payload from unnest(job_ids, payloads) as w(job_id, payload)
+    ), gone as (
+      delete from {{schema}}.jobs as job using wanted
+       where job.id = wanted.job_id and octet_length(job.meta -> 'deadLetter' ->> 'queue') between 1 and 128
+         and not (job.run_at is null
+                  and exists (select from {{schema}}.leases as lease
+                               where lease.queue_name = job.queue_name and lease.priority = job.priority and job.seq = any (lease.seqs)))
+      returning job.id, job.priority, job.meta, coalesce(wanted.payload, job.payload) as payload
+    ), back as materialized (
+      select gone.*, nextval('{{schema}}.jobs_id_seq') as next_id, gone.meta -> 'deadLetter' ->> 'queue' as source,
+             gone.meta -> 'deadLetter' -> 'options' as options
+        from gone
+       order by gone.id
+    ), stored as (
+      insert into {{schema}}.jobs (id, queue_name, payload, priority, max_attempts, group_key, group_slots, meta)
+      select back.next_id, back.source, back.payload, back.priority,
+             {{schema}}.count_in(back.options, 'maxAttempts'), back.options ->> 'group', {{schema}}.count_in(back.options, 'groupConcurrency'),
+             nullif((back.meta - '{deadLetter,granted,timeoutMs,backoff}'::text[])
+                    || jsonb_strip_nulls(jsonb_build_object('timeoutMs', back.options -> 'timeoutMs', 'backoff', back.options -> 'backoff')),
+                    '{}')
+        from back
+    )
+    select back.id, back.next_id, back.source from back;
+end $$;
+
+-- Deletes a job that does not run. False: it runs, or does not exist.
+create function {{schema}}.remove(job_id bigint) returns boolean language plpgsql as $$
+begin
+  perform {{schema}}.hold_lanes(array[job_id]);
+  delete from {{schema}}.jobs as job
+   where job.id = job_id
+     and not (job.run_at is null
+              and exists (select from {{schema}}.leases as lease
+                           where lease.queue_name = job.queue_name and lease.priority = job.priority and job.seq = any (lease.seqs)));
+  return found;
 end $$;
 `,
   },

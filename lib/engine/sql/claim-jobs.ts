@@ -40,8 +40,10 @@ export type ClaimTuple = readonly [
   payload: unknown,
 ];
 
-const CLAIM_TUPLE = `json_build_array(picked.id::text, picked.seq::text, picked.run_count, picked.crash_count, picked.max_attempts,
-             picked.created_at, picked.ready_at, picked.group_key, picked.flags, picked.meta, picked.payload)`;
+const claimTuple = ({
+  schema,
+}: Tables) => `json_build_array(picked.id::text, picked.seq::text, picked.run_count, picked.crash_count, picked.max_attempts,
+             picked.created_at, picked.ready_at, picked.group_key, picked.flags, ${schema}.claimed_meta(picked.meta, picked.expires_at), picked.payload)`;
 
 /** True for a queue that nothing may be claimed of: paused, or told to slow down. `name` is an SQL expression. */
 export function closedQueue({ queues }: Tables, name: string): string {
@@ -55,7 +57,8 @@ export function closedQueue({ queues }: Tables, name: string): string {
  * The limits keep the planner from searching for work in another way than by the index, whatever its statistics say.
  * A lane without work is not even locked, so an empty claim writes nothing and needs no transaction id.
  * `skip locked` on the lane: one claimer works, the others come back. Its head is read from the locked, latest version,
- * so a claim with an older snapshot never takes what another has taken; what it cannot see yet is left to the sweep.
+ * so a claim with an older snapshot never takes what another has taken; what it cannot see yet is left to the sweep. Where ready jobs
+ * of the lane have been taken away since its snapshot, the epoch is another, and it comes back.
  * Rows of unique jobs are locked, and passed over where somebody has them: whoever replaces a waiting job locks its row too, so
  * that a job is either replaced or handed out. Nobody else pays for it.
  */
@@ -64,7 +67,7 @@ function claimParts(tables: Tables, [workerId, names, limits]: readonly string[]
   return `wanted as materialized (
       select * from unnest(${names}::text[], ${limits}::integer[]) as w(queue_name, slots)
     ), candidate as materialized (
-      select lane.queue_name, lane.priority, wanted.slots
+      select lane.queue_name, lane.priority, lane.epoch, wanted.slots
         from wanted
         join ${lanes} as lane on lane.queue_name = wanted.queue_name
        cross join lateral (
@@ -78,6 +81,7 @@ function claimParts(tables: Tables, [workerId, names, limits]: readonly string[]
       select lane.queue_name, lane.priority, lane.head, candidate.slots
         from candidate
         join ${lanes} as lane on lane.queue_name = candidate.queue_name and lane.priority = candidate.priority
+         and lane.epoch = candidate.epoch
          for update of lane skip locked
     ), ranked as materialized (
       select taken.*, gate.slots, row_number() over (partition by gate.queue_name order by gate.priority, taken.seq) as place
@@ -95,7 +99,7 @@ function claimParts(tables: Tables, [workerId, names, limits]: readonly string[]
          for update of job skip locked
     ), batch as materialized (
       select picked.queue_name, picked.priority, max(picked.seq) as head, array_agg(picked.seq) as seqs, array_agg(picked.id) as ids,
-             json_agg(${CLAIM_TUPLE} order by picked.seq)::text as jobs
+             json_agg(${claimTuple(tables)} order by picked.seq)::text as jobs
         from ranked as picked
        where picked.place <= picked.slots and (picked.unique_key is null or picked.id in (select guarded.id from guarded))
        group by picked.queue_name, picked.priority

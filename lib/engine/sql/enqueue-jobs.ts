@@ -28,7 +28,7 @@ export const enqueueJobs = statement<EnqueueArgs, EnqueuedRow>({
 });
 
 /**
- * Stores jobs of every kind: {@link enqueueJobs} with unique keys, groups and dependencies. A database function (see the migration for
+ * Stores jobs of every kind: {@link enqueueJobs} with unique keys, groups, dependencies and expiry. A database function (see the migration for
  * the fields of a job), since it has to look at what is there.
  */
 export const enqueueRules = statement<EnqueueArgs, EnqueuedRow>({

@@ -1,4 +1,5 @@
 import type { QueueSettings } from '../job/queue-settings.js';
+import type { StoredQueueOptions } from '../job/stored-options.js';
 import { statement } from './statement.js';
 
 const COLUMNS = [
@@ -19,27 +20,34 @@ function columnsOf(row: string): string {
   return COLUMNS.map((column) => `${row}.${column}`).join(', ');
 }
 
+/** What is said of a queue: its settings, and the options that are kept as they are. */
+export type SyncedQueue = QueueSettings & { readonly options: StoredQueueOptions };
+
+/** What is left of the options of a queue when those that are said anew are taken away. */
+const OTHERS = `(known.options - '{deadLetter,maxAttempts}'::text[])`;
+
 /**
  * Says what the queues of a worker are like: the worker that was started last has the last word. Writes only what differs, and no row for a queue
  * that is like any other.
  */
-export const syncQueues = statement<{ readonly queues: readonly QueueSettings[] }, never>({
+export const syncQueues = statement<{ readonly queues: readonly SyncedQueue[] }, never>({
   name: 'sync_queues',
   text: ({ queues }) => `with said as (
       select q."name" as name, q."maxRunning" as max_running, q."rateLimit" as rate_limit, q."ratePeriodMs" as rate_period_ms,
              q."rateByGroup" as rate_by_group, q."groupSlots" as group_slots, q."groupFifo" as group_fifo, q."groupBlock" as group_block,
-             q."completedMs" as completed_ms, q."failedMs" as failed_ms, q."cancelledMs" as cancelled_ms, q."ageingMs" as ageing_ms
+             q."completedMs" as completed_ms, q."failedMs" as failed_ms, q."cancelledMs" as cancelled_ms, q."ageingMs" as ageing_ms, q."options" as options
         from json_to_recordset($1::json) as q("name" text, "maxRunning" integer, "rateLimit" integer, "ratePeriodMs" double precision,
              "rateByGroup" boolean, "groupSlots" integer, "groupFifo" boolean, "groupBlock" boolean,
-             "completedMs" double precision, "failedMs" double precision, "cancelledMs" double precision, "ageingMs" double precision)
+             "completedMs" double precision, "failedMs" double precision, "cancelledMs" double precision, "ageingMs" double precision, "options" jsonb)
     )
-    insert into ${queues} as known (name, ${COLUMNS.join(', ')})
-    select said.name, ${columnsOf('said')} from said
+    insert into ${queues} as known (name, options, ${COLUMNS.join(', ')})
+    select said.name, said.options, ${columnsOf('said')} from said
      where (${columnsOf('said')}) is distinct from (null, null, null, false, 1, true, false, 0, null, 0, null)
+        or said.options <> '{}'
         or exists (select from ${queues} as other where other.name = said.name)
      order by said.name
-    on conflict (name) do update set (${COLUMNS.join(', ')}) = (${columnsOf('excluded')})
-      where (${columnsOf('known')}) is distinct from (${columnsOf('excluded')})`,
+    on conflict (name) do update set (options, ${COLUMNS.join(', ')}) = (${OTHERS} || excluded.options, ${columnsOf('excluded')})
+      where (known.options, ${columnsOf('known')}) is distinct from (${OTHERS} || excluded.options, ${columnsOf('excluded')})`,
   values: ({ queues }) => [JSON.stringify(queues)],
 });
 

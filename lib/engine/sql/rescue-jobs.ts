@@ -22,16 +22,17 @@ export interface RescuedRow {
  * A worker's row goes first, so that a worker that wakes up learns of it from its next heartbeat; leases without a worker
  * are what is rescued. Jobs locked at this moment, by a transactional handler that may be about to commit, keep their
  * lease until the next pass. The last chance before `maxCrashes` is taken alone, so that a job that kills its process
- * cannot take its neighbours with it.
+ * cannot take its neighbours with it. Attempts of queues whose rules for errors allow more are counted against what the queue
+ * says (`queues.options`): a lost one has thrown nothing.
  */
 export const rescueJobs = statement<RescueArgs, RescuedRow>({
   name: 'rescue_jobs',
-  text: ({ jobs, jobsSeq, leases, schema, workers }) => `with dead as (
+  text: ({ jobs, jobsSeq, leases, queues, schema, workers }) => `with dead as (
       delete from ${workers} where id = any (array(
         select id from ${workers} where expires_at < now() order by id limit 100 for update skip locked))
-      returning id
+      returning id, host, pid
     ), doomed as materialized (
-      select lease.id, lease.seqs, lease.ids
+      select lease.id, lease.seqs, lease.ids, lease.worker_id
         from ${leases} as lease
        where lease.worker_id in (select id from dead)
           or not exists (select from ${workers} as worker where worker.id = lease.worker_id)
@@ -39,23 +40,31 @@ export const rescueJobs = statement<RescueArgs, RescuedRow>({
        limit $1::integer
          for update of lease skip locked
     ), held as materialized (
-      select job.id, job.seq, doomed.id as lease_id
+      select job.id, job.seq, doomed.id as lease_id, doomed.worker_id
         from doomed
        cross join lateral unnest(doomed.seqs, doomed.ids) as leased(seq, id)
         join ${jobs} as job on job.id = leased.id and job.seq = leased.seq and job.run_at is null
     ), free as materialized (
-      select job.id, job.seq from held
+      select job.id, job.seq, held.worker_id from held
         join ${jobs} as job on job.id = held.id and job.seq = held.seq
          for update of job skip locked
+    ), judged as materialized (
+      select free.id, free.seq, (select concat(dead.host, ':', dead.pid) from dead where dead.id = free.worker_id) as worker,
+             job.crash_count + 1 >= $2::integer
+               or job.run_count + 1 >= coalesce(job.max_attempts, ${schema}.count_in(queue.options, 'maxAttempts')) is true as failed
+        from free
+        join ${jobs} as job on job.id = free.id and job.seq = free.seq
+        left join ${queues} as queue on queue.name = job.queue_name
     ), saved as (
       update ${jobs} as job
          set seq = nextval(${jobsSeq}), run_count = job.run_count + 1, crash_count = job.crash_count + 1,
              run_alone = job.crash_count + 2 >= $2::integer, ready_at = now(),
-             last_error = '{"name": "WorkerLost", "code": "TM_WORKER_LOST", "message": "the worker died while it ran this job"}',
-             run_at = case when job.crash_count + 1 >= $2::integer or job.run_count + 1 >= job.max_attempts then 'infinity'::timestamptz end,
-             failed_at = case when job.crash_count + 1 >= $2::integer or job.run_count + 1 >= job.max_attempts then now() end
-        from free
-       where job.id = free.id and job.seq = free.seq
+             last_error = ${schema}.lost_error(),
+             errors = ${schema}.remembered(job.errors, ${schema}.lost_error(), job.run_count + 1, judged.worker),
+             run_at = case when judged.failed then 'infinity'::timestamptz end,
+             failed_at = case when judged.failed then now() end
+        from judged
+       where job.id = judged.id and job.seq = judged.seq
       returning job.id, job.queue_name, job.run_count, job.failed_at
     ), dropped as (
       delete from ${leases} as lease using doomed

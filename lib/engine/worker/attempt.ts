@@ -7,9 +7,11 @@ import { type ClaimedJob, Job, type JobContext, type ParentResult } from '../job
 import { JOB_FLAGS } from '../job/job-flags.js';
 import { keepMsOf } from '../job/retention.js';
 import { type Outcome, outcomeOfReturn, outcomeOfThrow } from '../job/outcome-of.js';
-import { type Settlement, settlementOf } from '../job/settlement.js';
+import { EXPIRED } from '../job/job-expired.js';
+import { type RetryPolicy, type Settlement, settlementOf } from '../job/settlement.js';
 import { MAX_TIMER_MS } from '../option-checker.js';
 import type { Backoff } from '../retry/backoff.js';
+import { mostAttempts, ruleFor } from '../retry/error-rule.js';
 import { delayOf } from '../retry/retry-delay.js';
 import type { JobNotes } from './job-notes.js';
 import { RolledBack, type JobTransactions } from './job-transactions.js';
@@ -37,9 +39,12 @@ export interface AttemptContext {
   readonly onEnded: (ended: EndedAttempt) => void;
   /** The handler has outlived its timeout. */
   readonly onStuck: (claimed: ClaimedJob) => void;
-  /** The queue's backoff threw, or answered nonsense; the default is used instead. */
-  readonly onBrokenBackoff: (claimed: ClaimedJob, problem: unknown) => void;
+  /** A function of the queue's options threw, or answered nonsense: the default backoff is used, the rule passed over. */
+  readonly onBrokenPolicy: (claimed: ClaimedJob, operation: BrokenPolicy, problem: unknown) => void;
 }
+
+/** The option whose function is broken. */
+export type BrokenPolicy = 'backoff' | 'errors';
 
 /**
  * One run of a job, as a pipe of steps: check the attempts left, validate the payload, run the handler, turn what came of it into
@@ -79,11 +84,20 @@ export class Attempt implements JobContext {
     return new Promise((resolve) => {
       this.#resolve = resolve;
       if ((this.claimed.flags & JOB_FLAGS.cancelled) !== 0) return this.#end({ kind: 'cancel' });
-      if (this.claimed.runCount >= this.maxAttempts)
+      if (this.claimed.expiresAt !== undefined && performance.now() >= this.claimed.expiresAt)
+        return this.#end({ kind: 'fail', cause: 'expired', error: EXPIRED, counted: false });
+      if (this.claimed.runCount >= this.maxAttempts && !this.#mayExceed())
         return this.#end({ kind: 'fail', cause: 'exhausted', error: EXHAUSTED, counted: false });
       this.#startTimer();
       return void this.#execute().then((outcome) => this.#conclude(outcome));
     });
+  }
+
+  /** Beyond its attempts a job is here because a rule for errors allows more, or because somebody has granted it this one. */
+  #mayExceed(): boolean {
+    const { maxAttempts, meta, runCount } = this.claimed;
+    if (meta.granted === runCount + 1) return true;
+    return maxAttempts === undefined && runCount < mostAttempts(this.context.handler.options.errors);
   }
 
   /** Tells the handler to end, by its signal. */
@@ -212,13 +226,24 @@ export class Attempt implements JobContext {
     if (this.#abortReason instanceof JobCancelledError && outcome.kind !== 'ack') return { kind: 'cancel' };
     const interrupted = this.#abortReason !== undefined && !(this.#abortReason instanceof JobTimeoutError);
     if (interrupted && outcome.kind === 'error') return { kind: 'release' };
-    const attempt = { runCount: this.claimed.runCount + 1, maxAttempts: this.maxAttempts };
-    const backoff =
-      (this.claimed.meta.backoff as Backoff | undefined) ?? this.context.handler.options.backoff;
-    const onBroken = (problem: unknown) => this.context.onBrokenBackoff(this.claimed, problem);
-    return settlementOf(outcome, attempt, (count, error) =>
-      delayOf(backoff, count, error, Math.random, onBroken),
+    const { runCount, maxAttempts: ownMaxAttempts } = this.claimed;
+    return settlementOf(
+      outcome,
+      { runCount: runCount + 1, maxAttempts: this.maxAttempts, ownMaxAttempts },
+      this.#policy(),
     );
+  }
+
+  #policy(): RetryPolicy {
+    const { options } = this.context.handler;
+    const own = (this.claimed.meta.backoff as Backoff | undefined) ?? options.backoff;
+    const onBroken = (operation: BrokenPolicy) => (problem: unknown) =>
+      this.context.onBrokenPolicy(this.claimed, operation, problem);
+    return {
+      delayMs: (attempt, error, backoff = own) =>
+        delayOf(backoff, attempt, error, Math.random, onBroken('backoff')),
+      ruleFor: (error) => ruleFor(options.errors, error, onBroken('errors')),
+    };
   }
 
   #end(settlement: Settlement, stored = false): void {

@@ -44,5 +44,11 @@ function claimedJobOf(
     leaseId: lease.leaseId,
     suspect: lease.suspect,
     alone: lease.alone,
+    expiresAt: meta === null ? undefined : expiryIn(meta),
   };
+}
+
+/** By the clock of this process, so that it need not agree with the database's. */
+function expiryIn({ expiresInMs }: JobMeta): number | undefined {
+  return typeof expiresInMs === 'number' ? performance.now() + expiresInMs : undefined;
 }

@@ -172,13 +172,14 @@ export class Exchange {
   }
 
   async #reschedule(): Promise<undefined> {
-    const { settler, session } = this.parts;
+    const { keeper, settler, session } = this.parts;
     const batch = settler.takeOthers();
     const holds = holdsOf(batch.ended);
     const held = holds.length === 0 ? undefined : session.run(holdQueues, { holds });
     await this.#settle(batch, async (args) => {
-      const rows = await session.run(rescheduleJobs, args);
-      return { ours: rows.map((row) => row.id), answer: undefined };
+      const rows = await session.run(rescheduleJobs, { ...args, workerId: keeper.workerId });
+      const expired = rows.filter((row) => row.expired).map((row) => row.id);
+      return { ours: rows.map((row) => row.id), expired, answer: undefined };
     });
     await held;
     this.#announceDelays(batch.args.jobs.map((job) => job.delayMs));
@@ -187,12 +188,16 @@ export class Exchange {
   /** Sends a batch of settlements, and tells the settler what became of it. */
   async #settle<Args extends Parameters<Settler['failed']>[0]['args'], Answer>(
     batch: SettlementBatch<Args>,
-    send: (args: Args) => Promise<{ readonly ours: readonly string[] | undefined; readonly answer: Answer }>,
+    send: (args: Args) => Promise<{
+      readonly ours: readonly string[] | undefined;
+      readonly expired?: readonly string[];
+      readonly answer: Answer;
+    }>,
   ): Promise<Answer> {
     const { settler } = this.parts;
     try {
-      const { ours, answer } = await send(batch.args);
-      settler.confirmed(batch, ours);
+      const { ours, expired, answer } = await send(batch.args);
+      settler.confirmed(batch, ours, expired);
       this.#madeRoom(batch.ended);
       return answer;
     } catch (error) {

@@ -1,6 +1,7 @@
 import { isDataError, leavesOutcomeUnknown } from '../connection/pg-errors.js';
 import type { EventHub, JobError } from '../events.js';
 import { resultText } from '../codec/result-text.js';
+import { expiredAfter } from '../job/job-expired.js';
 import type { AckArgs } from '../sql/claim-jobs.js';
 import type { FinishArgs } from '../sql/finish-jobs.js';
 import type { Rescheduled, RescheduleArgs } from '../sql/reschedule-jobs.js';
@@ -116,10 +117,22 @@ export class Settler {
     };
   }
 
-  /** The statement of a batch was answered; `ours` are the ids it matched, `undefined` all of them. */
-  confirmed(batch: SettlementBatch<SettlementArgs>, ours: readonly string[] | undefined): void {
+  /**
+   * The statement of a batch was answered; `ours` are the ids it matched, `undefined` all of them, `expired` those that failed because
+   * they would have run again after their `expiresAt`.
+   */
+  confirmed(
+    batch: SettlementBatch<SettlementArgs>,
+    ours: readonly string[] | undefined,
+    expired: readonly string[] = [],
+  ): void {
     this.#sending -= 1;
-    this.#confirm(batch.ended, batch.args.leases, ours);
+    const over = new Set(expired);
+    const ended =
+      over.size === 0
+        ? batch.ended
+        : batch.ended.map((each) => (over.has(each.claimed.id) ? expiredInstead(each) : each));
+    this.#confirm(ended, batch.args.leases, ours);
   }
 
   /** The statement of a batch failed: it will be sent again. */
@@ -176,9 +189,17 @@ export class Settler {
           seq,
           delayMs: null,
           counted: settlement.counted !== false,
-          error: settlement.counted === false ? null : store(settlement.error),
+          error:
+            settlement.counted === false && settlement.cause === 'exhausted' ? null : store(settlement.error),
         };
       case 'snooze':
+        return {
+          id,
+          seq,
+          delayMs: settlement.delayMs,
+          counted: false,
+          error: settlement.error === undefined ? null : store(settlement.error),
+        };
       case 'hold':
         return { id, seq, delayMs: settlement.delayMs, counted: false, error: null };
       case 'release':
@@ -214,6 +235,12 @@ export class Settler {
       case 'cancel':
         return this.events.emit({ type: 'cancelled', ...attempt, runMs });
       case 'snooze':
+        return this.events.emit({
+          type: 'snoozed',
+          ...attempt,
+          delayMs: settlement.delayMs,
+          ...(settlement.error === undefined ? {} : { error: settlement.error }),
+        });
       case 'hold':
         return this.events.emit({ type: 'snoozed', ...attempt, delayMs: settlement.delayMs });
       case 'release':
@@ -224,4 +251,11 @@ export class Settler {
 
 function take<T>(from: T[], most: number): T[] {
   return from.splice(0, Math.min(most, from.length));
+}
+
+/** As the database has settled it: instead of waiting for longer than it may. */
+function expiredInstead(ended: EndedAttempt): EndedAttempt {
+  const { settlement } = ended;
+  const reason = 'error' in settlement ? settlement.error : undefined;
+  return { ...ended, settlement: { kind: 'fail', cause: 'expired', error: expiredAfter(reason) } };
 }

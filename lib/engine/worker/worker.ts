@@ -5,6 +5,7 @@ import { JobCancelledError, LeaseLostError, ShutdownError } from '../errors.js';
 import type { EventHub } from '../events.js';
 import type { Handler } from '../job/handler.js';
 import type { ClaimedJob } from '../job/job.js';
+import { storedOptionsOf } from '../job/stored-options.js';
 import { pause } from '../lifecycle/pause.js';
 import type { Service } from '../lifecycle/service.js';
 import type { ResolvedOptions } from '../options.js';
@@ -172,8 +173,8 @@ export class Worker implements Service {
           transactions: this.#transactions,
           notes: this.#notes,
           onStuck: (claimed) => this.#stuck(claimed),
-          onBrokenBackoff: ({ queue }, error) =>
-            this.options.events.emit({ type: 'engineError', operation: 'backoff', queue, error }),
+          onBrokenPolicy: ({ queue }, operation, error) =>
+            this.options.events.emit({ type: 'engineError', operation, queue, error }),
         },
         {
           onStarted: (claimed) => this.#announceStart(claimed),
@@ -265,7 +266,10 @@ export class Worker implements Service {
 
   async #open(): Promise<void> {
     const { session } = this.options;
-    const queues = [...this.#claimer.pools].map((pool) => settingsOf(pool.queue, pool.handler.options));
+    const queues = [...this.#claimer.pools].map((pool) => ({
+      ...settingsOf(pool.queue, pool.handler.options),
+      options: storedOptionsOf(pool.handler),
+    }));
     await session.run(syncQueues, { queues });
     await session.run(openLanes, { queues: this.#claimer.queues });
     this.#dispatcher.bellsLost(); // armed for other queues, if at all

@@ -23,7 +23,9 @@ alter table {{schema}}.jobs
   add column progress jsonb,
   add column logs jsonb,
   -- By how much waiting has lifted its priority.
-  add column aged smallint not null default 0;
+  add column aged smallint not null default 0,
+  -- No attempt begins after this time.
+  add column expires_at timestamptz;
 
 -- A lease names its jobs by id too: whoever looks for them finds them by primary key, in whatever index they are.
 alter table {{schema}}.leases add column ids bigint[] not null default '{}';
@@ -384,10 +386,10 @@ begin
     doomed := on_failure <> 'i' and (doomed or exists (
       select from {{schema}}.finished as f where f.id = any (parents) and f.state <> 'completed'));
   end if;
-  insert into {{schema}}.jobs (id, queue_name, payload, run_at, ready_at, priority, max_attempts, meta, unique_key, group_key, group_slots, flags, wait_count, batch_id)
+  insert into {{schema}}.jobs (id, queue_name, payload, run_at, ready_at, priority, max_attempts, meta, unique_key, group_key, group_slots, flags, wait_count, batch_id, expires_at)
   values (job_id, job ->> 'q', job -> 'p', case when waits > 0 or doomed then 'infinity' else due end, due,
           coalesce((job ->> 'pr')::smallint, 0::smallint), (job ->> 'm')::integer, job -> 'x', insert_job.unique_key,
-          job ->> 'g', (job ->> 'gs')::integer, (coalesce((job ->> 'f')::integer, 0) | case when job ? 'b' then 16 else 0 end | case when parents = '{}' then 0 else 32 end)::smallint, waits, (job ->> 'b')::bigint)
+          job ->> 'g', (job ->> 'gs')::integer, (coalesce((job ->> 'f')::integer, 0) | case when job ? 'b' then 16 else 0 end | case when parents = '{}' then 0 else 32 end)::smallint, waits, (job ->> 'b')::bigint, (job ->> 'ex')::timestamptz)
   on conflict do nothing
   returning id into inserted;
   if inserted is null then
@@ -474,6 +476,7 @@ begin
   update {{schema}}.jobs as j
      set payload = case when policy = 'merge' then {{schema}}.merge_payloads(existing.payload, job -> 'p') else job -> 'p' end,
          meta = job -> 'x', max_attempts = (job ->> 'm')::integer,
+         expires_at = case when policy = 'merge' then existing.expires_at else (job ->> 'ex')::timestamptz end,
          run_at = case when existing.wait_count > 0 then existing.run_at
                        when policy = 'merge' then existing.run_at
                        when policy = 'debounce' then least(now() + delay, existing.created_at + (rule ->> 'mw')::double precision * interval '1 millisecond')
@@ -486,7 +489,7 @@ begin
 end $$;
 
 -- Enqueues jobs of every kind, in one transaction; ids in input order. An element has: q queue, p payload, at run at (ISO 8601) or d delay
--- (ms), pr priority, m maxAttempts, x meta, g group, gs group slots, f flags, b batch, dep ids it depends on with pf (c, f or i: what
+-- (ms), ex expires at (ISO 8601), pr priority, m maxAttempts, x meta, g group, gs group slots, f flags, b batch, dep ids it depends on with pf (c, f or i: what
 -- becomes of it when one fails), u unique: { k key or v values of fields, s scope p(ending) or a(ctive), ms period (null: for ever), c onConflict, w and mw
 -- waits of a debounce (ms) }. Keys are taken in their order, so that two calls cannot wait for each other in a circle.
 create function {{schema}}.enqueue_jobs(jobs json) returns table (id bigint, deduplicated boolean) language plpgsql as $$
@@ -512,10 +515,21 @@ begin
 end $$;
 
 -- Claiming -----------------------------------------------------------------------------------------------------------------
+-- The meta of a job as a claim hands it out: with the time that is left to begin it. By the clock, not by the transaction's
+-- begin: whoever claims from an old snapshot and had to wait for a lock must not begin a job that has expired meanwhile.
+create function {{schema}}.claimed_meta(meta jsonb, expires_at timestamptz) returns jsonb language sql volatile as $$
+  select case
+    when expires_at is null then meta
+    else case when jsonb_typeof(meta) = 'object' then meta else '{}' end
+         || jsonb_build_object('expiresInMs', (extract(epoch from expires_at - clock_timestamp()) * 1000)::double precision)
+  end
+$$;
+
 -- A job as a claim hands it out; the claim of plain jobs spells it out, for speed.
-create function {{schema}}.job_tuple(j {{schema}}.jobs) returns json language sql stable as $$
+create function {{schema}}.job_tuple(j {{schema}}.jobs) returns json language sql volatile as $$
   select json_build_array(j.id::text, j.seq::text, j.run_count, j.crash_count, j.max_attempts,
-                          j.created_at, j.ready_at, j.group_key, j.flags, j.meta, j.payload)
+                          j.created_at, j.ready_at, j.group_key, j.flags,
+                          {{schema}}.claimed_meta(j.meta, j.expires_at), j.payload)
 $$;
 
 -- Replaces that of the first migration: leases name their jobs by id.
@@ -953,11 +967,11 @@ begin
   end if;
   select string_agg(key, ', ') into unknown from jsonb_object_keys(options) as given_options(key)
    where key not in ('delayMs', 'runAt', 'priority', 'maxAttempts', 'timeoutMs', 'backoff', 'tags', 'headers', 'group', 'groupConcurrency',
-                     'unique', 'dependsOn', 'onParentFailure', 'keepResult');
+                     'unique', 'dependsOn', 'onParentFailure', 'keepResult', 'expiresAt');
   if unknown is not null then
     raise exception 'unknown option: %', unknown
       using errcode = '22023',
-            hint = 'Known: delayMs, runAt, priority, maxAttempts, timeoutMs, backoff, tags, headers, group, groupConcurrency, unique, dependsOn, onParentFailure, keepResult.';
+            hint = 'Known: delayMs, runAt, priority, maxAttempts, timeoutMs, backoff, tags, headers, group, groupConcurrency, unique, dependsOn, onParentFailure, keepResult, expiresAt.';
   end if;
   if options ? 'delayMs' and options ? 'runAt' then
     raise exception 'delayMs and runAt exclude each other' using errcode = '22023';
@@ -997,12 +1011,12 @@ begin
   end if;
   select enqueued.id into job_id
     from {{schema}}.enqueue_jobs(json_build_array(jsonb_strip_nulls(jsonb_build_object(
-      'q', queue, 'at', options -> 'runAt', 'd', options -> 'delayMs', 'pr', options -> 'priority', 'm', options -> 'maxAttempts',
+      'q', queue, 'at', options -> 'runAt', 'ex', options -> 'expiresAt', 'd', options -> 'delayMs', 'pr', options -> 'priority', 'm', options -> 'maxAttempts',
       'g', options -> 'group', 'gs', options -> 'groupConcurrency', 'dep', options -> 'dependsOn', 'pf', left(options ->> 'onParentFailure', 1),
       'f', case when options -> 'keepResult' = 'true' then 2 end))
       || case when rule is null then '{}' else jsonb_build_object('u', rule) end
-      || case when options - '{delayMs,runAt,priority,maxAttempts,group,groupConcurrency,unique,dependsOn,onParentFailure,keepResult}'::text[] = '{}' then '{}'
-              else jsonb_build_object('x', options - '{delayMs,runAt,priority,maxAttempts,group,groupConcurrency,unique,dependsOn,onParentFailure,keepResult}'::text[]) end
+      || case when options - '{delayMs,runAt,priority,maxAttempts,group,groupConcurrency,unique,dependsOn,onParentFailure,keepResult,expiresAt}'::text[] = '{}' then '{}'
+              else jsonb_build_object('x', options - '{delayMs,runAt,priority,maxAttempts,group,groupConcurrency,unique,dependsOn,onParentFailure,keepResult,expiresAt}'::text[]) end
       || jsonb_build_object('p', coalesce(payload, '{}')))) as enqueued;
   return job_id;
 end $$;

@@ -19,6 +19,7 @@ export function claimedJob(id: string, overrides: Partial<ClaimedJob> = {}): Cla
     leaseId: '1',
     suspect: false,
     alone: false,
+    expiresAt: undefined,
     ...overrides,
   };
 }

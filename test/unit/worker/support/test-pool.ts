@@ -25,6 +25,7 @@ export function testPool({
     queue,
     label: queue,
     options: { ...QUEUE_DEFAULTS, concurrency, transactional: false },
+    deadLetter: undefined,
     schema: undefined,
     handle: (_payload, job) => handle(job),
   };
@@ -35,7 +36,7 @@ export function testPool({
       transactions: undefined as unknown as JobTransactions, // no handler here opens one
       notes: undefined as unknown as JobNotes, // nor says anything about its job
       onStuck: () => undefined,
-      onBrokenBackoff: () => undefined,
+      onBrokenPolicy: () => undefined,
     },
     {
       onStarted: (claimed) => started.push(claimed.id),

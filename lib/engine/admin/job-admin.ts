@@ -1,0 +1,277 @@
+import { encodeJson } from '../codec/json-codec.js';
+import type { StatementPool } from '../connection/statement-pool.js';
+import { InvalidPayloadError } from '../errors.js';
+import type { JobRecord } from '../job/job-record.js';
+import type { AnyQueue } from '../job/queue.js';
+import { queueNameOf } from '../job/queue-name.js';
+import { boolean, callable, integer, problemsOf, throwProblems } from '../option-checker.js';
+import type { Checks } from '../option-checker.js';
+import { queueReference } from '../option-checks.js';
+import { MAX_DELAY_MS } from '../retry/retry-delay.js';
+import {
+  countDeadLetters,
+  countFailedJobs,
+  countScheduledJobs,
+  countWaitingJobs,
+  findDeadLetters,
+  findFailedJobs,
+  findScheduledJobs,
+  findWaitingJobs,
+} from '../sql/find-jobs.js';
+import { listJobs, readJobs } from '../sql/read-jobs.js';
+import { redriveJobs, removeJob } from '../sql/redrive-jobs.js';
+import { requeueJobs, retryJobs } from '../sql/retry-jobs.js';
+import { BulkChange, type BulkResult, type Finders, type FoundJob } from './bulk-change.js';
+import {
+  checkListFilter,
+  checkRedriveFilter,
+  checkRetryFilter,
+  jobId,
+  type ListFilter,
+  matchOf,
+  type RedriveFilter,
+  type RetryFilter,
+} from './job-filter.js';
+import { readJobOf } from './job-reader.js';
+
+/** Options of a {@link JobAdmin}. */
+export interface JobAdminOptions {
+  readonly statements: StatementPool;
+  /** The largest payload that an edit may make, in bytes. */
+  readonly maxPayloadBytes: number;
+  /** Jobs of this queue are ready, or will be in so many milliseconds. */
+  readonly onCommitted: (queue: string, delayMs: number | undefined) => void;
+}
+
+/** Options of everything that changes many jobs. */
+export interface BulkOptions {
+  /** Changes nothing; answers with how many jobs match, and the first of them. @default false */
+  readonly dryRun?: boolean;
+  /** At most so many jobs. @default all of them */
+  readonly limit?: number;
+}
+
+/** Makes another payload of a job's. What it returns is stored; it must not be `undefined`. */
+export type PayloadEdit = (payload: never, job: JobRecord) => unknown;
+
+export interface RequeueOptions extends BulkOptions {
+  /** Another payload; for one job, by its id. */
+  readonly payload?: unknown;
+  /** Makes the other payloads; excludes `payload`. */
+  readonly edit?: PayloadEdit;
+  /** Not before so many milliseconds from now. @default 0 */
+  readonly delayMs?: number;
+  /** Another queue. @default their own */
+  readonly queue?: AnyQueue;
+}
+
+export interface RedriveOptions extends BulkOptions {
+  readonly edit?: PayloadEdit;
+}
+
+/** A page of jobs. */
+export interface JobPage {
+  readonly jobs: readonly JobRecord[];
+  /** For the next page; `undefined` on the last. */
+  readonly cursor: string | undefined;
+}
+
+export interface PageOptions {
+  /** Of the page before. */
+  readonly cursor?: string;
+  /** At most so many jobs, up to 1,000. @default 100 */
+  readonly limit?: number;
+}
+
+const PAGE = 100;
+const LARGEST_PAGE = 1_000;
+
+const BULK_CHECKS = { dryRun: boolean, limit: integer(1, Number.MAX_SAFE_INTEGER) } satisfies Checks;
+const REQUEUE_CHECKS = {
+  ...BULK_CHECKS,
+  payload: () => {},
+  edit: callable,
+  delayMs: integer(0, MAX_DELAY_MS),
+  queue: queueReference,
+} satisfies Checks;
+const REDRIVE_CHECKS = { ...BULK_CHECKS, edit: callable } satisfies Checks;
+const PAGE_CHECKS = {
+  cursor: jobId,
+  limit: integer(1, LARGEST_PAGE),
+} satisfies Checks;
+
+const FAILED: Finders = { find: findFailedJobs, count: countFailedJobs };
+const SCHEDULED: Finders = { find: findScheduledJobs, count: countScheduledJobs };
+const WAITING: Finders = { find: findWaitingJobs, count: countWaitingJobs };
+const DEAD_LETTERS: Finders = { find: findDeadLetters, count: countDeadLetters };
+
+/**
+ * Jobs: to look at, to run again, to move back from a dead-letter queue, to delete. Jobs that run are never touched.
+ *
+ * What changes many does it in parts, each in a transaction of its own: when it is stopped half-way, what was done is done, and another
+ * call goes on. A job is changed only if nothing has happened to it since it was found, so nothing happens twice, however many do the same.
+ */
+export class JobAdmin {
+  constructor(private readonly options: JobAdminOptions) {}
+
+  /** `undefined` when there is no such job, such as one that was acked and is not kept. */
+  async get(id: string): Promise<JobRecord | undefined> {
+    checkId('jobs.get', id);
+    const [row] = await this.options.statements.run('jobs.get', readJobs, { ids: [id] });
+    return row === undefined ? undefined : readJobOf(row).record;
+  }
+
+  /** Newest first, a page at a time. */
+  async list(filter: ListFilter = {}, page: PageOptions = {}): Promise<JobPage> {
+    checkListFilter('jobs.list', filter);
+    throwProblems('jobs.list', problemsOf(page, PAGE_CHECKS));
+    const { cursor, limit = PAGE } = page;
+    const { state, ...rest } = filter;
+    const rows = await this.options.statements.run('jobs.list', listJobs, {
+      ...matchOf(rest),
+      states: state === undefined ? null : [state].flat(),
+      before: cursor ?? null,
+      limit,
+    });
+    const jobs = rows.map((row) => readJobOf(row).record);
+    return { jobs, cursor: jobs.length < limit ? undefined : jobs.at(-1)?.id };
+  }
+
+  /**
+   * Lets failed jobs run again now, with the attempts that are left, or one more where none is. Scheduled jobs, those that wait for a
+   * retry among them, run now instead of at their time. `runCount` and the history stay.
+   *
+   * @throws InvalidOptionsError listing every problem
+   */
+  async retry(target: string | RetryFilter, options: BulkOptions = {}): Promise<BulkResult> {
+    checkRetryFilter('jobs.retry', target);
+    throwProblems('jobs.retry', problemsOf(options, BULK_CHECKS));
+    const { statements, onCommitted } = this.options;
+    return this.#change('jobs.retry', target, options, async (found) => {
+      const rows = await statements.run('jobs.retry', retryJobs, tokensOf(found));
+      for (const queue of new Set(rows.map((row) => row.queue_name))) onCommitted(queue, undefined);
+      return rows.map((row) => row.id);
+    });
+  }
+
+  /**
+   * Lets failed and scheduled jobs begin anew, as `update jobs set run_count = 0` does for failed ones: with all their attempts, at once or
+   * after `delayMs`, with another payload or in another queue if so wanted. The history of errors stays.
+   *
+   * @throws InvalidOptionsError listing every problem; InvalidPayloadError, PayloadTooLargeError for what an edit has made
+   */
+  async requeue(target: string | RetryFilter, options: RequeueOptions = {}): Promise<BulkResult> {
+    checkRetryFilter('jobs.requeue', target);
+    throwProblems('jobs.requeue', requeueProblems(target, options));
+    const { statements, onCommitted } = this.options;
+    const { delayMs = 0, queue } = options;
+    return this.#change('jobs.requeue', target, options, async (found) => {
+      const edited = await this.#edited('jobs.requeue', found, editOf(options));
+      const rows = await statements.run('jobs.requeue', requeueJobs, {
+        ...tokensOf(edited),
+        payloads: edited.map((job) => job.payload),
+        delayMs,
+        queue: queue === undefined ? null : queueNameOf(queue),
+      });
+      for (const name of new Set(rows.map((row) => row.queue_name)))
+        onCommitted(name, delayMs === 0 ? undefined : delayMs);
+      return rows.map((row) => row.id);
+    });
+  }
+
+  /**
+   * Moves dead letters back to the queues they come from, as new jobs with the options of the old ones; each becomes one job, whoever else
+   * does the same. The failed jobs they are copies of stay where they are. `count` and `ids` are of the dead letters.
+   *
+   * @throws InvalidOptionsError listing every problem; InvalidPayloadError, PayloadTooLargeError for what an edit has made
+   */
+  async redrive(target: string | RedriveFilter, options: RedriveOptions = {}): Promise<BulkResult> {
+    checkRedriveFilter('jobs.redrive', target);
+    throwProblems('jobs.redrive', problemsOf(options, REDRIVE_CHECKS));
+    const { statements, onCommitted } = this.options;
+    const bulk = new BulkChange('jobs.redrive', statements, DEAD_LETTERS, matchOf(filterOf(target)));
+    return bulk.run(options, async (found) => {
+      const edited = await this.#edited('jobs.redrive', found, options.edit);
+      const rows = await statements.run('jobs.redrive', redriveJobs, {
+        ids: edited.map((job) => job.id),
+        payloads: edited.map((job) => job.payload),
+      });
+      for (const queue of new Set(rows.map((row) => row.queue_name))) onCommitted(queue, undefined);
+      return rows.map((row) => row.id);
+    });
+  }
+
+  /** Deletes a job that does not run, whatever its state. False: it runs, or there is none. */
+  async delete(id: string): Promise<boolean> {
+    checkId('jobs.delete', id);
+    const [row] = await this.options.statements.run('jobs.delete', removeJob, { id });
+    return row?.removed === true;
+  }
+
+  #change(
+    operation: string,
+    target: string | RetryFilter,
+    options: BulkOptions,
+    apply: (found: readonly FoundJob[]) => Promise<readonly string[]>,
+  ): Promise<BulkResult> {
+    const { state, ...filter } = filterOf<RetryFilter>(target);
+    const finders = findersOf(state ?? (filter.ids === undefined ? 'failed' : undefined));
+    return new BulkChange(operation, this.options.statements, finders, matchOf(filter)).run(options, apply);
+  }
+
+  /** The jobs with the payloads that the edit makes of theirs, read anew with their tokens; without an edit as they are. */
+  async #edited(
+    operation: string,
+    found: readonly FoundJob[],
+    edit: PayloadEdit | undefined,
+  ): Promise<readonly (FoundJob & { readonly payload: string | null })[]> {
+    if (edit === undefined) return found.map((job) => ({ ...job, payload: null }));
+    const { statements, maxPayloadBytes } = this.options;
+    const rows = await statements.run(operation, readJobs, { ids: found.map((job) => job.id) });
+    const edited: (FoundJob & { readonly payload: string })[] = [];
+    for (const { record, seq } of rows.map(readJobOf)) {
+      if (seq === undefined) continue; // it has ended meanwhile
+      const payload = await edit(record.payload as never, record);
+      if (payload === undefined)
+        throw new InvalidPayloadError('payload', `the edit of job ${record.id} returned undefined`);
+      edited.push({ id: record.id, seq, payload: encodeJson(payload, { maxBytes: maxPayloadBytes }) });
+    }
+    return edited;
+  }
+}
+
+function checkId(subject: string, id: string): void {
+  throwProblems(subject, problemsOf({ id }, { id: jobId }, ['id']));
+}
+
+function requeueProblems(target: string | RetryFilter, options: RequeueOptions): string[] {
+  const problems = problemsOf(options, REQUEUE_CHECKS);
+  if (options?.payload === undefined) return problems;
+  if (options.edit !== undefined) problems.push('payload: excludes edit, and both were given');
+  if (typeof target !== 'string')
+    problems.push('payload: is for one job, by its id; with a filter use edit, which makes each payload');
+  return problems;
+}
+
+function editOf({ payload, edit }: RequeueOptions): PayloadEdit | undefined {
+  return payload === undefined ? edit : () => payload;
+}
+
+function filterOf<Filter extends RetryFilter | RedriveFilter>(target: string | Filter): Filter {
+  return (typeof target === 'string' ? { ids: [target] } : target) as Filter;
+}
+
+function findersOf(state: RetryFilter['state']): Finders {
+  switch (state) {
+    case 'failed':
+      return FAILED;
+    case 'scheduled':
+      return SCHEDULED;
+    case undefined:
+      return WAITING;
+  }
+}
+
+function tokensOf(found: readonly FoundJob[]) {
+  return { ids: found.map((job) => job.id), seqs: found.map((job) => job.seq) };
+}

@@ -1,0 +1,149 @@
+import type { AnyQueue } from '../job/queue.js';
+import { queueNameOf } from '../job/queue-name.js';
+import type { JobState } from '../job/job-state.js';
+import {
+  check,
+  integer,
+  isObject,
+  listOf,
+  object,
+  oneOf,
+  problem,
+  throwProblems,
+} from '../option-checker.js';
+import type { Check, Checks } from '../option-checker.js';
+import { queueReference } from '../option-checks.js';
+import { MAX_DELAY_MS } from '../retry/retry-delay.js';
+import type { MatchArgs } from '../sql/find-jobs.js';
+
+/** Which jobs are meant: those to which everything applies that is given. */
+export interface JobFilter {
+  readonly queue?: AnyQueue | readonly AnyQueue[];
+  /** At most 10,000. */
+  readonly ids?: readonly string[];
+  /** The name of the last error: `TypeError`. */
+  readonly errorName?: string;
+  /** The code of the last error: `ECONNRESET`, `TM_JOB_TIMEOUT`. */
+  readonly errorCode?: string;
+  readonly failedAfter?: Date;
+  readonly failedBefore?: Date;
+  /** Created longer ago than this, in milliseconds. */
+  readonly olderThanMs?: number;
+  /** Has all of these. */
+  readonly tags?: readonly string[];
+}
+
+/** Which jobs are told of. */
+export interface ListFilter extends JobFilter {
+  readonly state?: JobState | readonly JobState[];
+}
+
+/** Which jobs are to run again: failed ones, unless something else is said. */
+export interface RetryFilter extends JobFilter {
+  /** @default 'failed'; with `ids` also scheduled ones */
+  readonly state?: 'failed' | 'scheduled';
+}
+
+/** Which dead letters go back. Their errors, and when they failed, are those of the jobs they are copies of. */
+export interface RedriveFilter extends JobFilter {
+  /** The queue they come from. */
+  readonly source?: AnyQueue;
+}
+
+const STATES: readonly JobState[] = [
+  'scheduled',
+  'ready',
+  'running',
+  'blocked',
+  'completed',
+  'failed',
+  'cancelled',
+];
+const MAX_IDS = 10_000;
+const MAX_QUEUES = 1_000;
+const MAX_ID = 9_223_372_036_854_775_807n;
+
+/** The id of a job, as `enqueue` answers with it. */
+export const jobId: Check = check('the id of a job, a string of digits', isJobId);
+
+const text = check('a text', (value) => typeof value === 'string' && value !== '');
+const date = check('a valid Date', (value) => value instanceof Date && !Number.isNaN(value.getTime()));
+const state = oneOf(...STATES);
+
+const FILTER_CHECKS = {
+  queue: (value, at, problems) =>
+    Array.isArray(value)
+      ? listOf(queueReference, { min: 1, max: MAX_QUEUES })(value, at, problems)
+      : queueReference(value, at, problems),
+  ids: listOf(jobId, { max: MAX_IDS }),
+  errorName: text,
+  errorCode: text,
+  failedAfter: date,
+  failedBefore: date,
+  olderThanMs: integer(0, MAX_DELAY_MS),
+  tags: listOf(text, { min: 1, max: 20 }),
+} satisfies Checks;
+
+const listFilter = object({
+  ...FILTER_CHECKS,
+  state: (value, at, problems) =>
+    Array.isArray(value) ? listOf(state, { min: 1 })(value, at, problems) : state(value, at, problems),
+});
+const retryFilter = object({ ...FILTER_CHECKS, state: oneOf('failed', 'scheduled') });
+const redriveFilter = object({ ...FILTER_CHECKS, source: queueReference });
+
+/** @throws InvalidOptionsError listing every problem */
+export function checkListFilter(subject: string, filter: ListFilter): void {
+  throwProblems(subject, problemsIn(listFilter, filter));
+}
+
+/** @throws InvalidOptionsError listing every problem */
+export function checkRetryFilter(subject: string, target: string | RetryFilter): void {
+  throwProblems(subject, targetProblems(retryFilter, target));
+}
+
+/** @throws InvalidOptionsError listing every problem */
+export function checkRedriveFilter(subject: string, target: string | RedriveFilter): void {
+  throwProblems(subject, targetProblems(redriveFilter, target));
+}
+
+/** The filter as statements take it. */
+export function matchOf(filter: JobFilter & { readonly source?: AnyQueue }): MatchArgs {
+  const { queue, ids, errorName, errorCode, failedAfter, failedBefore, olderThanMs, tags, source } = filter;
+  return {
+    queues: queue === undefined ? null : queueNames(queue),
+    ids: ids ?? null,
+    errorName: errorName ?? null,
+    errorCode: errorCode ?? null,
+    failedAfter: failedAfter ?? null,
+    failedBefore: failedBefore ?? null,
+    olderThanMs: olderThanMs ?? null,
+    tags: tags ?? null,
+    source: source === undefined ? null : queueNameOf(source),
+  };
+}
+
+function targetProblems(checkFilter: Check, target: unknown): string[] {
+  if (typeof target === 'string') return problemsIn(jobId, target, 'id');
+  if (!isObject(target)) return [problem('filter', 'the id of a job, or a filter', target)];
+  return problemsIn(checkFilter, target);
+}
+
+function problemsIn(checkValue: Check, value: unknown, at = ''): string[] {
+  const problems: string[] = [];
+  checkValue(value, at, problems);
+  return problems;
+}
+
+function queueNames(queue: AnyQueue | readonly AnyQueue[]): string[] {
+  return (isList(queue) ? queue : [queue]).map(queueNameOf);
+}
+
+/** `Array.isArray` does not tell a readonly array from the rest. */
+function isList(queue: AnyQueue | readonly AnyQueue[]): queue is readonly AnyQueue[] {
+  return Array.isArray(queue);
+}
+
+function isJobId(value: unknown): boolean {
+  return typeof value === 'string' && /^\d{1,19}$/.test(value) && BigInt(value) <= MAX_ID;
+}
