@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -89,5 +90,17 @@ describe('event reference', () => {
     expect(types.length).toBeGreaterThan(10);
     const page = await readFile(join(ROOT, 'docs', 'events.md'), 'utf8');
     expect(types.filter((type) => !page.includes(`\`${type}\``))).toEqual([]);
+  });
+});
+
+describe('the table of features', () => {
+  it('names tests that exist', async () => {
+    const page = await readFile(join(ROOT, 'docs', 'features.md'), 'utf8');
+    const named = [...page.matchAll(/`((?:unit|property|integration|nest)\/[\w-]+)`/g)].map(
+      ([, file]) => file,
+    );
+    expect(named.length).toBeGreaterThan(20);
+    const missing = named.filter((file) => !existsSync(join(ROOT, 'test', `${file}.spec.ts`)));
+    expect(missing).toEqual([]);
   });
 });
