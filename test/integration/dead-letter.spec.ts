@@ -7,7 +7,7 @@ import { leaseToDead } from './support/dead-lease.js';
 import { EventLog } from './support/event-log.js';
 import { JobTable } from './support/job-table.js';
 import { workerChild } from './support/worker-child.js';
-import { idleEngine, workingEngine } from './support/working-engine.js';
+import { idleEngine, SHORT_LEASE, workingEngine } from './support/working-engine.js';
 
 const PAST = '2020-01-01T00:00:00Z';
 
@@ -111,12 +111,12 @@ describe('a job that fails for good', () => {
   it('leaves one when it has killed its process often enough', async () => {
     const database = await testDatabase();
     const jobs = new JobTable(database);
-    const options = { lease: { ttlMs: 900, heartbeatMs: 300, heartbeat: 'main', maxCrashes: 1 } } as const;
+    const options = { lease: { ...SHORT_LEASE, maxCrashes: 1 } } as const;
     const doomed = workerChild(database, { queue: 'mail' }, { ...options, defaults: { deadLetter: 'dead' } });
     await doomed.line(/^ready$/);
     const { log } = await workingEngine(database, { other: () => undefined }, options);
     const id = await jobs.insert('mail', { payload: '{"die": true}' });
-    await log.of('rescued').count(1);
+    await log.of('rescued').count(1, { timeoutMs: 20_000 });
     expect(await lettersIn(database)).toMatchObject([
       { payload: { die: true }, meta: { deadLetter: { id, attempts: 1 } } },
     ]);

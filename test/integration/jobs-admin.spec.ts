@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { defineQueue, type JobFilter, reject } from '../../lib/engine/index.js';
+import { StatementPool } from '../../lib/engine/connection/statement-pool.js';
+import { defineQueue, JobAdmin, type JobFilter, reject } from '../../lib/engine/index.js';
+import { tablesOf } from '../../lib/engine/sql/tables.js';
 import { openEngine } from '../support/engine.js';
 import { gate } from '../support/gate.js';
 import { testDatabase } from '../support/test-database.js';
 import { idleWorker } from './support/idle-worker.js';
 import { JobTable, type JobColumns } from './support/job-table.js';
-import { NO_BELLS, workingEngine } from './support/working-engine.js';
+import { workingEngine } from './support/working-engine.js';
 
 const LATER = '2100-01-01T00:00:00Z';
 const FAILED = { run_at: 'infinity', failed_at: '2026-01-01T00:00:00Z', run_count: 3 };
@@ -261,13 +263,32 @@ describe('jobs.retry', () => {
     expect(await log.of('completed').count(1)).toMatchObject([{ jobId: id, runCount: 3 }]);
   });
 
-  it('is found at once by a worker of the same process without bells', async () => {
+  it('tells the workers of its own process, which need no bell then', async () => {
     const database = await testDatabase();
-    const listen = { ...NO_BELLS.listen, pollIntervalMs: 20_000 };
-    const { log, taskmaster } = await workingEngine(database, { mail: () => undefined }, { listen });
-    const id = await new JobTable(database).insert('mail', FAILED);
-    await taskmaster.admin.jobs.retry(id);
-    expect(await log.of('completed').count(1)).toMatchObject([{ jobId: id }]);
+    const { pool } = await openEngine(database);
+    const told: unknown[] = [];
+    const tables = tablesOf(database.schema);
+    const statements = new StatementPool({
+      pool,
+      tables,
+      named: () => true,
+      target: () => database.name,
+      ready: () => Promise.resolve(),
+    });
+    const onCommitted = (...committed: unknown[]) => told.push(committed);
+    const jobs = new JobAdmin({ statements, maxPayloadBytes: 1_000, onCommitted });
+    const table = new JobTable(database);
+    const [first, second] = [await table.insert('mail', FAILED), await table.insert('mail', FAILED)];
+    const letter = await table.insert('dead', { meta: '{"deadLetter": {"queue": "source"}}' });
+    await jobs.retry(first);
+    await jobs.requeue(second, { delayMs: 5_000, queue: 'other' });
+    await jobs.redrive(letter);
+    await jobs.retry('99');
+    expect(told).toEqual([
+      ['mail', undefined],
+      ['other', 5_000],
+      ['source', undefined],
+    ]);
   });
 
   it('rings the bell of idle workers elsewhere', async () => {
