@@ -211,7 +211,7 @@ describe('a boot with a wrong @Scheduled()', () => {
   });
 
   it('starts when it is', async () => {
-    await boot('0 2 * * *', { name: 'a', queue: 'y' }, 'x', 'y');
+    await expect(boot('0 2 * * *', { name: 'a', queue: 'y' }, 'x', 'y')).resolves.toBeUndefined();
   });
 
   it('stops when two methods have a schedule of the same name, or the same queue', async () => {

@@ -96,7 +96,11 @@ class World {
         return this.#fireInVain();
       case 'release':
         return this.#release(step.processes);
-      default:
+      case 'ack':
+      case 'fail':
+      case 'retry':
+      case 'promote':
+      case 'delete':
         return this.#change(step.kind, step.which);
     }
   }
@@ -105,12 +109,15 @@ class World {
     const rows = await this.database.query<{ id: string; state: State }>(
       `select id, state from ${this.#schema}.job_states order by id`,
     );
-    expect(rows.map(({ state }) => state)).toEqual(this.jobs.map(({ state }) => state));
+    assert.deepEqual(
+      rows.map(({ state }) => state),
+      this.jobs.map(({ state }) => state),
+    );
     const alive = this.jobs.filter(({ state }) => state === 'ready' || state === 'scheduled');
-    if (this.overlap !== 'allow') expect(alive.length).toBeLessThanOrEqual(1);
+    assert.ok(this.overlap === 'allow' || alive.length <= 1);
     const blocked = this.jobs.filter(({ state }) => state === 'blocked');
     const last = Math.max(0, ...alive.map(({ number }) => number));
-    expect(blocked.every(({ number }) => number > last)).toBe(true);
+    assert.ok(blocked.every(({ number }) => number > last));
   }
 
   async #fire(): Promise<void> {
@@ -168,16 +175,16 @@ describe.each(['allow', 'skip', 'queue'] as const)('a schedule with overlap: %s'
   it('has its jobs alive, blocked and skipped as the model says, whoever fires, fails, retries, deletes and releases', async () => {
     const database = await testDatabase();
     const clients = await Promise.all([1, 2, 3].map(() => database.client()));
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 50 }), async (steps) => {
-        const world = new World(database, clients, overlap);
-        await world.begin();
-        for (const each of steps) {
-          await world.step(each);
-          await world.check();
-        }
-      }),
-      { numRuns: 25, interruptAfterTimeLimit: 15_000 },
-    );
+    const property = fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 50 }), async (steps) => {
+      const world = new World(database, clients, overlap);
+      await world.begin();
+      for (const each of steps) {
+        await world.step(each);
+        await world.check();
+      }
+    });
+    await expect(
+      fc.assert(property, { numRuns: 25, interruptAfterTimeLimit: 10_000 }),
+    ).resolves.toBeUndefined();
   });
 });

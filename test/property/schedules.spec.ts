@@ -85,7 +85,7 @@ interface Firer {
   /** The state it has looked at, as it is and as it should be. */
   looked?: { facts: ScheduleFacts; readonly model: Model } | undefined;
   /** In a transaction: whether that holds the row, and what it makes of the schedule when it commits. */
-  open?: { readonly locked: boolean; readonly then: Model | undefined } | undefined;
+  open?: { readonly locked: boolean; readonly committed: Model | undefined } | undefined;
 }
 
 /** The real schedule, and three processes that fire it. */
@@ -170,15 +170,10 @@ class World {
          from ${this.#schema}.schedules`,
     );
     const { revision, next, lastDue, paused, fired } = this.model;
-    expect({ ...row, revision: Number(row!.revision) }).toEqual({
-      revision,
-      next: next ?? null,
-      last: lastDue,
-      paused,
-      fired,
-    });
-    expect(new Set(fired).size).toBe(fired.length);
-    expect(fired.every((time) => time * EVERY <= this.model.elapsed || this.#wasSetBack)).toBe(true);
+    const real = { ...row, revision: Number(row!.revision) };
+    assert.deepEqual(real, { revision, next: next ?? null, last: lastDue, paused, fired });
+    assert.equal(new Set(fired).size, fired.length);
+    assert.ok(fired.every((time) => time * EVERY <= this.model.elapsed || this.#wasSetBack));
   }
 
   #wasSetBack = false;
@@ -220,7 +215,14 @@ class World {
     const rows = await statementRunner(firer.client, this.database.schema)(dueSchedules, { limit: 10 });
     assert.equal(rows.length, due(this.model) ? 1 : 0);
     const [row] = rows;
-    firer.looked = row === undefined ? undefined : { facts: JSON.parse(row.facts), model: this.model };
+    firer.looked = row === undefined ? undefined : { facts: this.#onTheMinute(row.facts), model: this.model };
+  }
+
+  /** As if no time had passed but what the steps say. */
+  #onTheMinute(text: string): ScheduleFacts {
+    const facts = JSON.parse(text) as ScheduleFacts;
+    const now = new Date(facts.anchorAt).getTime() + this.model.elapsed * MINUTE;
+    return { ...facts, now: new Date(now).toISOString() };
   }
 
   async #fire(firer: Firer): Promise<void> {
@@ -239,7 +241,7 @@ class World {
     firer.looked = undefined;
     firer.open = {
       locked,
-      then: mayFire
+      committed: mayFire
         ? {
             ...this.model,
             revision: this.model.revision + 1,
@@ -262,7 +264,7 @@ class World {
     if (firer.open === undefined) return;
     if (how === 'kill') await this.#kill(firer);
     else await firer.client.query(how);
-    if (how === 'commit') this.model = firer.open.then ?? this.model;
+    if (how === 'commit') this.model = firer.open.committed ?? this.model;
     firer.open = undefined;
   }
 
@@ -291,28 +293,26 @@ function moved(facts: ScheduleFacts, ms: number): ScheduleFacts {
   };
 }
 
-const RUNS = { numRuns: 50, interruptAfterTimeLimit: 20_000 };
+const RUNS = { numRuns: 50, interruptAfterTimeLimit: 12_000 };
 
 describe.each(['all', 'once', 'skip'] as const)('a schedule with missed: %s', (missed) => {
   it('fires each due time at most once, and as the model says, whoever fires, fails, dies, pauses, edits and sets clocks', async () => {
     const database = await testDatabase();
     const clients = await Promise.all([1, 2, 3].map(() => database.client()));
     const firers: Firer[] = clients.map((client) => ({ client }));
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), async (steps) => {
-        for (const each of firers) each.looked = undefined;
-        const world = await World.create(database, missed, firers);
-        try {
-          for (const each of steps) {
-            await world.step(each);
-            await world.check();
-          }
-        } finally {
-          await world.settle();
+    const property = fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 50 }), async (steps) => {
+      for (const each of firers) each.looked = undefined;
+      const world = await World.create(database, missed, firers);
+      try {
+        for (const each of steps) {
+          await world.step(each);
+          await world.check();
         }
-        await world.check();
-      }),
-      RUNS,
-    );
+      } finally {
+        await world.settle();
+      }
+      await world.check();
+    });
+    await expect(fc.assert(property, RUNS)).resolves.toBeUndefined();
   });
 });
