@@ -3,8 +3,8 @@ import type { Job } from './job.js';
 /** The jobs that a handler of batches gets, in the order of their payloads: an array of its own, that has a signal. */
 export interface JobBatch<Payload = unknown> extends Array<Job<Payload>> {
   /**
-   * Aborted when nothing of the batch is left to work for: every job has ended, or its own signal has been aborted. So by a timeout, a
-   * shutdown and a lost lease of all of them, and not when one of many is cancelled. Its `reason` is that of the last.
+   * Aborted when the last of its jobs that are still at work is told to end: by the timeout, a shutdown and a lost lease, since they
+   * concern all of them, and not when one of many is cancelled, which aborts its own signal. Its `reason` is that of the last.
    */
   readonly signal: AbortSignal;
 }

@@ -97,10 +97,9 @@ export class Batch {
     return Object.defineProperty(jobs, 'signal', { get }) as JobBatch;
   }
 
+  /** Asked for late, it does not wait for those that have ended. */
   #signalOf(jobs: readonly Job[]): BatchSignal {
-    const signal = new BatchSignal(jobs);
     const here = new Set([...this.#members.values()].map(({ job }) => job));
-    for (const job of jobs) if (!here.has(job)) signal.ended(job);
-    return signal;
+    return new BatchSignal(jobs.filter((job) => here.has(job) || job.signal.aborted));
   }
 }
