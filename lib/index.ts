@@ -43,6 +43,12 @@ export {
   type QueueHandlerOptions,
   type TypedMethodDecorator,
 } from './nest/decorators/queue-handler.decorator.js';
+export {
+  QueueBatchHandler,
+  type BatchHandlerMethod,
+  type BatchHandlerReturn,
+  type QueueBatchHandlerOptions,
+} from './nest/decorators/queue-batch-handler.decorator.js';
 export { JobHeaders } from './nest/decorators/job-headers.decorator.js';
 export { JobRef } from './nest/decorators/job-ref.decorator.js';
 export { JobSignal } from './nest/decorators/job-signal.decorator.js';
@@ -55,11 +61,12 @@ export {
   type ScheduledTiming,
 } from './nest/decorators/scheduled.decorator.js';
 export { JOB } from './nest/job.token.js';
-export type { JobMiddleware } from './nest/job.middleware.js';
-export { getJob, isTaskmasterContext, TASKMASTER_CONTEXT } from './nest/taskmaster.context.js';
-export type { Middleware } from './engine/worker/middleware.js';
-export type { HandlerOptions } from './engine/job/handler.js';
+export type { JobBatchMiddleware, JobMiddleware } from './nest/job.middleware.js';
+export { getJob, getJobs, isTaskmasterContext, TASKMASTER_CONTEXT } from './nest/taskmaster.context.js';
+export type { BatchMiddleware, Middleware } from './engine/worker/middleware.js';
+export type { BatchHandlerOptions, BatchOptions, HandlerOptions } from './engine/job/handler.js';
 export { Job, type ParentResult } from './engine/job/job.js';
+export type { JobBatch } from './engine/job/job-batch.js';
 export {
   ack,
   AckOutcome,
@@ -193,6 +200,7 @@ export {
   DuplicateScheduleError,
   EmbeddedPostgresError,
   EnqueueOutcomeUnknownError,
+  InvalidBatchResultError,
   InvalidHandlerError,
   InvalidOptionsError,
   InvalidPayloadError,

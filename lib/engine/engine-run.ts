@@ -2,7 +2,7 @@ import type { Database } from './connection/database.js';
 import type { Session } from './connection/session.js';
 import type { TransactionScope } from './connection/transaction.js';
 import type { EventHub } from './events.js';
-import type { Handler } from './job/handler.js';
+import type { AnyHandler } from './job/handler.js';
 import { type Service, startAll, stopAll } from './lifecycle/service.js';
 import { type ControlMessage, controlOf } from './listener/control-message.js';
 import { Listener } from './listener/listener.js';
@@ -111,7 +111,7 @@ export class EngineRun implements Service {
     return this.#worker.queues.includes(queue);
   }
 
-  serve(handler: Handler): Promise<void> {
+  serve(handler: AnyHandler): Promise<void> {
     return this.#worker.serve(handler);
   }
 
@@ -181,7 +181,10 @@ export class EngineRun implements Service {
   #told({ kind, subject }: ControlMessage): void {
     const { events } = this.options;
     if (kind === 'cancel') this.#worker.cancel(subject);
-    if (kind === 'paused') events.emit({ type: 'paused', queue: subject });
+    if (kind === 'paused') {
+      events.emit({ type: 'paused', queue: subject });
+      this.#worker.paused(subject);
+    }
     if (kind === 'resumed') {
       events.emit({ type: 'resumed', queue: subject });
       this.#worker.hint(subject);

@@ -344,6 +344,23 @@ export class LeaseLostError extends TaskmasterError {
   }
 }
 
+/** A handler of batches returned neither nothing nor an array of one outcome a job: all of them count as failed. */
+export class InvalidBatchResultError extends TaskmasterError {
+  readonly code = 'TM_INVALID_BATCH_RESULT';
+
+  /** @param returned what it was, in words, such as `an array of 3` */
+  constructor(
+    readonly queue: string,
+    readonly jobs: number,
+    readonly returned: string,
+  ) {
+    super(
+      `The handler of queue "${queue}" returned ${returned} for a batch of ${jobs}. ` +
+        'Return nothing, which acks all of them, or an array with one outcome a job, in their order.',
+    );
+  }
+}
+
 /** The worker is stopping and will wait no longer. The reason of a job's `AbortSignal`; the job is handed back. */
 export class ShutdownError extends TaskmasterError {
   readonly code = 'TM_SHUTDOWN';

@@ -1,19 +1,18 @@
 import { DuplicateHandlerError } from './errors.js';
-import type { Handler, HandlerOptions, HandlerRegistration } from './job/handler.js';
-import type { Job } from './job/job.js';
+import type { AnyHandler, AnyRegistration, BatchHandler, Handler, JobHandler } from './job/handler.js';
 import type { AnyQueue } from './job/queue.js';
 import type { QueueDefinitionOptions, QueueLimits, QueueOptions } from './job/queue-definition.js';
 import { queueNameOf } from './job/queue-name.js';
 import { withDefaults } from './option-checker.js';
-import { checkDeadLetter, checkHandlerOptions } from './option-checks.js';
-import type { ResolvedOptions } from './options.js';
+import { checkBatchRegistration, checkDeadLetter, checkHandlerOptions } from './option-checks.js';
+import { BATCH_DEFAULTS, type ResolvedOptions } from './options.js';
 
 /**
  * The handlers of an engine, with their options resolved: the handler's own win over those of its queue's definition, and those over
  * the defaults. A definition in the option `queues` counts for handlers that name their queue by a string.
  */
 export class HandlerList {
-  readonly #handlers = new Map<string, Handler>();
+  readonly #handlers = new Map<string, AnyHandler>();
   readonly #definitions = new Map<string, QueueDefinitionOptions>();
 
   constructor(private readonly options: ResolvedOptions) {
@@ -21,12 +20,12 @@ export class HandlerList {
       if (typeof queue !== 'string') this.#definitions.set(queue.name, queue.options);
   }
 
-  get all(): readonly Handler[] {
+  get all(): readonly AnyHandler[] {
     return [...this.#handlers.values()];
   }
 
   /** Those this process works for. */
-  get consumed(): readonly Handler[] {
+  get consumed(): readonly AnyHandler[] {
     return this.all.filter((handler) => this.options.consumes(handler.queue));
   }
 
@@ -36,24 +35,31 @@ export class HandlerList {
   }
 
   /** @throws DuplicateHandlerError, InvalidQueueNameError, InvalidOptionsError */
-  add({ queue, handle, label, options = {} }: HandlerRegistration): Handler {
+  add(registration: AnyRegistration): AnyHandler {
+    const { queue, label, options = {} } = registration;
     const name = queueNameOf(queue);
-    checkHandlerOptions(label, options);
+    const ofBatches = 'handleBatch' in registration || 'batch' in registration;
+    if (ofBatches) checkBatchRegistration(registration);
+    else checkHandlerOptions(label, options);
     checkDeadLetter(label, name, options.deadLetter);
     const taken = this.#handlers.get(name);
     if (taken !== undefined) throw new DuplicateHandlerError(name, taken.label, label);
-    const handler = this.#resolve(queue, name, options, label, handle);
+    const common = this.#resolve(registration, name);
+    const handler = ofBatches
+      ? {
+          ...common,
+          batch: {
+            size: registration.batch.size,
+            waitMs: registration.batch.waitMs ?? BATCH_DEFAULTS.waitMs,
+          },
+          handleBatch: registration.handleBatch as BatchHandler['handleBatch'],
+        }
+      : { ...common, handle: registration.handle as JobHandler['handle'] };
     this.#handlers.set(name, handler);
     return handler;
   }
 
-  #resolve(
-    queue: AnyQueue,
-    name: string,
-    own: HandlerOptions,
-    label: string,
-    handle: HandlerRegistration['handle'],
-  ): Handler {
+  #resolve({ queue, label, options: own }: AnyRegistration, name: string): Handler {
     const { schema, ...defined } = this.#definitionOf(queue, name);
     const queueOptions = withDefaults<Required<QueueOptions> & QueueLimits>(this.options.defaults, defined);
     const options = withDefaults<Handler['options']>({ ...queueOptions, transactional: false }, own);
@@ -63,7 +69,6 @@ export class HandlerList {
       options,
       deadLetter: deadLetterOf(name, options.deadLetter),
       schema,
-      handle: handle as (payload: unknown, job: Job) => unknown,
     };
   }
 

@@ -1,7 +1,18 @@
 /** Entry point `nestjs-taskmaster/engine`: the engine without Nest. */
 export { Taskmaster } from './taskmaster.js';
 export type { HealthReport, RegisteredHandler, TaskmasterState } from './taskmaster.js';
-export type { Handler, HandlerOptions, HandlerRegistration } from './job/handler.js';
+export type {
+  AnyHandler,
+  AnyRegistration,
+  BatchHandler,
+  BatchHandlerOptions,
+  BatchHandlerRegistration,
+  BatchOptions,
+  Handler,
+  HandlerOptions,
+  HandlerRegistration,
+  JobHandler,
+} from './job/handler.js';
 export { Publisher } from './publisher/publisher.js';
 export type { CallOptions } from './publisher/publisher.js';
 export type { Flow, FlowJob, FlowJobOptions } from './publisher/flow.js';
@@ -49,6 +60,7 @@ export type { AnyQueue } from './job/queue.js';
 export type { InputOf, PayloadOf, ResultOf, TaskmasterQueues } from './job/queue-types.js';
 export { Job } from './job/job.js';
 export type { ParentResult } from './job/job.js';
+export type { JobBatch } from './job/job-batch.js';
 export { ack, HandlerOutcome, isHandlerOutcome, rateLimited, reject, retry, snooze } from './job/outcome.js';
 export type {
   AckOutcome,
@@ -58,11 +70,12 @@ export type {
   SnoozeOutcome,
 } from './job/outcome.js';
 export type { Backoff, BackoffPolicy } from './retry/backoff.js';
-export type { Middleware } from './worker/middleware.js';
+export type { BatchMiddleware, Middleware } from './worker/middleware.js';
 export type { DtoClass } from './codec/dto-schema.js';
 export type { StandardIssue, StandardResult, StandardSchema } from './codec/standard-schema.js';
 export type { SqlExecutor, Transaction } from './connection/executor.js';
 export {
+  BATCH_DEFAULTS,
   LEASE_DEFAULTS,
   LISTEN_DEFAULTS,
   QUEUE_DEFAULTS,

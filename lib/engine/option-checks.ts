@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 import { storageProblem } from './codec/stored-text.js';
-import type { HandlerOptions } from './job/handler.js';
+import type { BatchHandlerRegistration, HandlerOptions } from './job/handler.js';
 import type { DtoOptions, QueueDefinitionOptions } from './job/queue-definition.js';
 import type { AnyQueue } from './job/queue.js';
 import { queueNameProblem } from './job/queue-name.js';
@@ -31,6 +31,8 @@ const MAX_LIMIT = 1_000_000_000;
 const MAX_KEY_BYTES = 256;
 const MAX_DEPENDENCIES = 10_000;
 const MAX_ERROR_RULES = 100;
+const MAX_BATCH_SIZE = 10_000;
+const MAX_BATCH_WAIT_MS = 3_600_000;
 
 const delay = integer(0, MAX_DELAY_MS);
 const delays = listOf(delay, { min: 1, max: 1_000 });
@@ -142,6 +144,23 @@ const dto = check('a class', (value) => typeof value === 'function');
 
 const DEFINITION_CHECKS = { ...QUEUE_CHECKS, ...LIMIT_CHECKS, schema } satisfies Checks;
 const HANDLER_CHECKS = { ...QUEUE_CHECKS, ...LIMIT_CHECKS, transactional: boolean } satisfies Checks;
+
+const BATCH_CHECKS = {
+  size: integer(1, MAX_BATCH_SIZE),
+  waitMs: integer(0, MAX_BATCH_WAIT_MS),
+} satisfies Checks;
+const BATCH_HANDLER_CHECKS = {
+  ...HANDLER_CHECKS,
+  transactional: check(
+    'false or nothing, since the jobs of a batch are settled one by one (each has job.transaction())',
+    (value) => value === false,
+  ),
+} satisfies Checks;
+const REGISTRATION_CHECKS = {
+  batch: object(BATCH_CHECKS, ['size']),
+  handleBatch: callable,
+  handle: check('nothing beside batch and handleBatch', (value) => value === undefined),
+} satisfies Checks;
 
 /** Text that `jsonb` can store. */
 const storable = check(
@@ -267,6 +286,30 @@ export function checkHandlerOptions(
   extra: Checks = {},
 ): asserts options is HandlerOptions {
   throwProblems(subject, problemsOf(options, { ...HANDLER_CHECKS, ...extra }));
+}
+
+/**
+ * The options of a handler of batches, those of its batches among them.
+ *
+ * @param subject whose options they are, such as `MailHandlers.send`
+ * @param extra checks of options that a layer above adds
+ * @throws InvalidOptionsError listing every problem
+ */
+export function checkBatchHandlerOptions(subject: string, options: unknown, extra: Checks = {}): void {
+  throwProblems(
+    subject,
+    problemsOf(options, { ...BATCH_HANDLER_CHECKS, ...BATCH_CHECKS, ...extra }, ['size']),
+  );
+}
+
+/** A handler of batches to be registered; its queue is checked elsewhere. @throws InvalidOptionsError listing every problem */
+export function checkBatchRegistration(registration: BatchHandlerRegistration): void {
+  const { label, options = {}, batch, handleBatch } = registration;
+  const { handle } = registration as { handle?: unknown };
+  throwProblems(label, [
+    ...problemsOf({ batch, handleBatch, handle }, REGISTRATION_CHECKS, ['batch', 'handleBatch']),
+    ...problemsOf(options, BATCH_HANDLER_CHECKS),
+  ]);
 }
 
 /** The options of one `enqueue`. On the hot path: costs nothing without options. @throws InvalidOptionsError listing every problem */

@@ -1,9 +1,10 @@
 import type pg from 'pg';
+import type { BatchOptions } from './job/handler.js';
 import type { AnyQueue } from './job/queue.js';
 import type { QueueOptions } from './job/queue-definition.js';
 import { RETENTION_DEFAULTS } from './job/retention.js';
 import type { ErrorRule } from './retry/error-rule.js';
-import type { Middleware } from './worker/middleware.js';
+import type { BatchMiddleware, Middleware } from './worker/middleware.js';
 import type { Transaction } from './connection/executor.js';
 
 /** Several servers of one cluster; the one that is not in recovery is used, also after a failover. */
@@ -75,8 +76,10 @@ export interface TaskmasterOptions {
   readonly defaults?: QueueOptions;
   readonly lease?: LeaseOptions;
   readonly shutdown?: ShutdownOptions;
-  /** Wrapped around every handler; the first is outermost. @default [] */
+  /** Wrapped around every handler of single jobs; the first is outermost. @default [] */
   readonly middleware?: readonly Middleware[];
+  /** Wrapped around every handler of batches; the first is outermost. @default [] */
+  readonly batchMiddleware?: readonly BatchMiddleware[];
   /** Queues whose options should be known without a handler here. @default [] */
   readonly queues?: readonly AnyQueue[];
   /** The ambient transaction that `enqueue` joins when it is given no `tx`. @default none */
@@ -116,6 +119,10 @@ export const QUEUE_DEFAULTS = Object.freeze({
   deadLetter: false,
 } satisfies Required<QueueOptions>);
 
+export const BATCH_DEFAULTS = Object.freeze({
+  waitMs: 0,
+} satisfies Omit<Required<BatchOptions>, 'size'>);
+
 export const LEASE_DEFAULTS = Object.freeze({
   ttlMs: 30_000,
   heartbeatMs: 5_000,
@@ -142,6 +149,7 @@ export interface ResolvedOptions {
   readonly lease: Required<LeaseOptions>;
   readonly shutdown: Required<ShutdownOptions>;
   readonly middleware: readonly Middleware[];
+  readonly batchMiddleware: readonly BatchMiddleware[];
   readonly queues: readonly AnyQueue[];
   readonly transaction: (() => Transaction | undefined) | undefined;
   readonly maxPayloadBytes: number;

@@ -25,7 +25,7 @@ export interface OptionsEnvironment {
  */
 export function resolveOptions(options: TaskmasterOptions, env: OptionsEnvironment): ResolvedOptions {
   throwProblems('Taskmaster', taskmasterProblems(options, env));
-  const { connection, consume, middleware = [], queues = [], transaction } = options;
+  const { connection, consume, middleware = [], batchMiddleware = [], queues = [], transaction } = options;
   return Object.freeze({
     ...simpleOptions(options),
     connection,
@@ -35,6 +35,7 @@ export function resolveOptions(options: TaskmasterOptions, env: OptionsEnvironme
     lease: withDefaults<ResolvedOptions['lease']>(LEASE_DEFAULTS, options.lease),
     shutdown: withDefaults<ResolvedOptions['shutdown']>(SHUTDOWN_DEFAULTS, options.shutdown),
     middleware,
+    batchMiddleware,
     queues,
     transaction,
   });

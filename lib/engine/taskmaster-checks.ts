@@ -116,6 +116,7 @@ export const TASKMASTER_CHECKS = {
   lease,
   shutdown: object({ drainTimeoutMs: integer(0, MAX_TIMER_MS) }),
   middleware: listOf(callable),
+  batchMiddleware: listOf(callable),
   queues: listOf(queueReference),
   transaction: callable,
   maxPayloadBytes: integer(1, MAX_PAYLOAD_BYTES),

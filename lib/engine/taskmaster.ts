@@ -9,7 +9,7 @@ import { ClosedError } from './errors.js';
 import { EventHub } from './events.js';
 import { Deferred } from './lifecycle/deferred.js';
 import { HandlerList } from './handler-list.js';
-import type { Handler, HandlerRegistration } from './job/handler.js';
+import type { AnyHandler, AnyRegistration, BatchOptions } from './job/handler.js';
 import { pause } from './lifecycle/pause.js';
 import type { ResolvedOptions, TaskmasterOptions } from './options.js';
 import { controlOf } from './listener/control-message.js';
@@ -28,7 +28,10 @@ export type TaskmasterState = 'idle' | 'starting' | 'running' | 'draining' | 'st
 export interface RegisteredHandler {
   readonly queue: string;
   readonly label: string;
+  /** How many run at once: jobs, or batches. */
   readonly concurrency: number;
+  /** `undefined`: it gets jobs one by one. */
+  readonly batch: Required<BatchOptions> | undefined;
   /** Jobs running now. */
   readonly running: number;
 }
@@ -110,11 +113,12 @@ export class Taskmaster {
 
   /** What is registered, those that `consume` leaves to others included. */
   get handlers(): readonly RegisteredHandler[] {
-    return this.#handlers.all.map(({ queue, label, options }) => ({
-      queue,
-      label,
-      concurrency: options.concurrency,
-      running: this.#run?.runningOf(queue) ?? 0,
+    return this.#handlers.all.map((handler) => ({
+      queue: handler.queue,
+      label: handler.label,
+      concurrency: handler.options.concurrency,
+      batch: 'batch' in handler ? handler.batch : undefined,
+      running: this.#run?.runningOf(handler.queue) ?? 0,
     }));
   }
 
@@ -137,11 +141,11 @@ export class Taskmaster {
   }
 
   /**
-   * Registers a handler, before `start` or while running.
+   * Registers a handler, of jobs or of batches, before `start` or while running.
    *
    * @throws DuplicateHandlerError, InvalidQueueNameError, InvalidOptionsError
    */
-  register(registration: HandlerRegistration): void {
+  register(registration: AnyRegistration): void {
     const handler = this.#handlers.add(registration);
     if (this.#state === 'running' && this.options.consumes(handler.queue))
       void this.#serve(handler).catch((error: unknown) => this.#report('register', error));
@@ -337,11 +341,11 @@ export class Taskmaster {
     }
   }
 
-  get #unserved(): Handler | undefined {
+  get #unserved(): AnyHandler | undefined {
     return this.#handlers.consumed.find(({ queue }) => this.#run?.serves(queue) !== true);
   }
 
-  async #serve(handler: Handler): Promise<void> {
+  async #serve(handler: AnyHandler): Promise<void> {
     const first = this.#run === undefined;
     this.#run ??= new EngineRun({
       database: this.#database,

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { BatchOptions } from '../engine/job/handler.js';
 import { TaskmasterCore } from './taskmaster.core.js';
 
 /** A queue with a handler in this process. */
@@ -9,8 +10,10 @@ export interface Consumer {
   /** `undefined` for a function given to `TaskmasterRuntime.register()`. */
   readonly className: string | undefined;
   readonly methodName: string;
-  /** Jobs of the queue that may run here at once. */
+  /** Jobs of the queue that may run here at once; batches, where its handler gets those. */
   readonly concurrency: number;
+  /** `undefined` for handlers of single jobs. */
+  readonly batch: Required<BatchOptions> | undefined;
   /** Jobs of the queue that run here now. */
   readonly running: number;
 }
@@ -22,12 +25,12 @@ export class ConsumerRegistry {
 
   /** In the order of registration; also consumers of queues that the option `consume` leaves to other processes. */
   list(): Consumer[] {
-    return this.core.engine.handlers.map(({ queue, label, concurrency, running }) => {
+    return this.core.engine.handlers.map(({ queue, label, concurrency, batch, running }) => {
       const { className, methodName } = this.core.sources.get(queue) ?? {
         className: undefined,
         methodName: label,
       };
-      return { queue, instance: this.core.name, className, methodName, concurrency, running };
+      return { queue, instance: this.core.name, className, methodName, concurrency, batch, running };
     });
   }
 }

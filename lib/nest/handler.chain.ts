@@ -1,6 +1,7 @@
 import type { NestInterceptor } from '@nestjs/common';
 import type { ContextId, ExternalContextCreator } from '@nestjs/core';
 import type { Job } from '../engine/job/job.js';
+import type { JobBatch } from '../engine/job/job-batch.js';
 import { isHandlerOutcome } from '../engine/job/outcome.js';
 import type { DiscoveredMethod, InstanceWrapper } from './discovered-method.js';
 import type { EnhancerKind, EnhancerOptions } from './enhancers.js';
@@ -12,8 +13,11 @@ import { OutcomeKeeper } from './outcome.keeper.js';
 import { settled } from './settled.js';
 import { TASKMASTER_CONTEXT } from './taskmaster.context.js';
 
-/** Runs a handler for one attempt. */
-export type Invoke = (payload: unknown, job: Job) => Promise<unknown>;
+/** What a handler runs for: a job, or a batch of them. */
+export type Subject = Job | JobBatch;
+
+/** Runs a handler for one attempt, or for one batch. */
+export type Invoke = (payload: unknown, job: Subject) => Promise<unknown>;
 
 /** The method of a handler, and where it was found. */
 export type HandlerMethodRef = Omit<DiscoveredMethod<unknown>, 'entry'>;

@@ -2,10 +2,11 @@ import { Injectable, Logger } from '@nestjs/common';
 import { ContextIdFactory, ExternalContextCreator, ModuleRef, type ContextId } from '@nestjs/core';
 import { InvalidHandlerError } from '../engine/errors.js';
 import type { Job } from '../engine/job/job.js';
+import type { JobBatch } from '../engine/job/job-batch.js';
 import { isSingleton, labelOf, type InstanceWrapper } from './discovered-method.js';
 import type { EnhancerOptions } from './enhancers.js';
 import { GlobalEnhancers } from './global-enhancers.js';
-import { HandlerChain, type HandlerMethodRef, type Invoke } from './handler.chain.js';
+import { HandlerChain, type HandlerMethodRef, type Invoke, type Subject } from './handler.chain.js';
 import { completeParameters } from './handler.parameters.js';
 import { localEnhancers } from './local-enhancers.js';
 import { canShadow } from './nest-internals.js';
@@ -60,7 +61,8 @@ export class HandlerInvoker {
   }
 
   /** `REQUEST` is the job; for durable trees what the application's context strategy says, as with HTTP requests. */
-  #contextOf(job: Job, durable: boolean): ContextId {
+  #contextOf(job: Subject, durable: boolean): ContextId {
+    if (Array.isArray(job)) return this.#contextOfBatch(job);
     const contextId = ContextIdFactory.getByRequest(job);
     if (contextId.getParent === undefined) {
       this.moduleRef.registerRequestByContextId(job, contextId);
@@ -71,11 +73,18 @@ export class HandlerInvoker {
     this.moduleRef.registerRequestByContextId(durable ? payload : job, contextId);
     return contextId;
   }
+
+  /** `REQUEST` is the batch. No context strategy is asked: its jobs may belong to several tenants. */
+  #contextOfBatch(jobs: JobBatch): ContextId {
+    const contextId = ContextIdFactory.create();
+    this.moduleRef.registerRequestByContextId(jobs, contextId);
+    return contextId;
+  }
 }
 
 /** Nothing to run around the method: it is called as it is, some microseconds faster. */
 function direct({ wrapper, method }: HandlerMethodRef): Invoke {
-  const instance = wrapper.instance as Record<string, (payload: unknown, job: Job) => unknown>;
+  const instance = wrapper.instance as Record<string, (payload: unknown, job: Subject) => unknown>;
   return async (payload, job) => settled(await instance[method]!(payload, job));
 }
 

@@ -60,6 +60,15 @@ export function completeParameters(classRef: ClassRef, method: string): boolean 
   return taken.size > 0;
 }
 
+/** The decorators of a handler's parameters that ask for a part of one job: their names, as a message shows them. */
+export function parametersOfOneJob(classRef: ClassRef, method: string): string[] {
+  return Object.entries(decoratedParameters(classRef, method)).flatMap(([key, { data }]) => {
+    if (key.startsWith(`${PARAMETER.headers}:`)) return ['@JobHeaders()'];
+    if (key.startsWith(`${PARAMETER.tx}:`)) return ['@JobTx()'];
+    return key.startsWith(`${PARAMETER.payload}:`) && typeof data === 'string' ? [`@Payload('${data}')`] : [];
+  });
+}
+
 /** Those of the class that declares the method: an override does not inherit the decorators of its parameters. */
 function decoratedParameters(classRef: ClassRef, method: string): Parameters {
   const owner = declaringPrototype(classRef, method)?.constructor ?? classRef;

@@ -1,24 +1,29 @@
 import type { Type } from '@nestjs/common';
 import { ModuleRef, type ModulesContainer } from '@nestjs/core';
 import { InvalidOptionsError } from '../engine/errors.js';
-import type { Middleware } from '../engine/worker/middleware.js';
 import { isSingleton, type InstanceWrapper } from './discovered-method.js';
-import type { JobMiddleware } from './job.middleware.js';
-import type { TaskmasterModuleOptions } from './taskmaster.options.js';
 
-type MiddlewareOption = NonNullable<TaskmasterModuleOptions['middleware']>[number];
+/** What is wrapped around a job, or around a batch. */
+type Layer<Subject> = (subject: Subject, next: () => Promise<unknown>) => Promise<unknown>;
+
+/** An object of a class that does so. */
+interface LayerObject<Subject> {
+  use(subject: Subject, next: () => Promise<unknown>): Promise<unknown>;
+}
+
+type MiddlewareOption<Subject> = Layer<Subject> | LayerObject<Subject> | Type<LayerObject<Subject>>;
 
 /**
  * The module's middleware as the functions that the engine takes. The engine is made while Nest still makes the
  * providers, so classes are looked up later, by `resolve`, which comes before the first job.
  */
-export class MiddlewareChain {
-  readonly functions: readonly Middleware[];
-  readonly #instances = new Map<Type<JobMiddleware>, JobMiddleware>();
-  readonly #classes: readonly Type<JobMiddleware>[];
+export class MiddlewareChain<Subject> {
+  readonly functions: readonly Layer<Subject>[];
+  readonly #instances = new Map<Type<LayerObject<Subject>>, LayerObject<Subject>>();
+  readonly #classes: readonly Type<LayerObject<Subject>>[];
 
-  constructor(options: readonly MiddlewareOption[]) {
-    this.#classes = options.filter(isClass);
+  constructor(options: readonly MiddlewareOption<Subject>[]) {
+    this.#classes = options.filter((option) => isClass(option));
     this.functions = options.map((option) => this.#functionOf(option));
   }
 
@@ -33,34 +38,34 @@ export class MiddlewareChain {
     }
   }
 
-  #functionOf(option: MiddlewareOption): Middleware {
-    if (typeof option === 'object') return (job, next) => option.use(job, next);
+  #functionOf(option: MiddlewareOption<Subject>): Layer<Subject> {
+    if (typeof option === 'object') return (subject, next) => option.use(subject, next);
     if (!isClass(option)) return option;
-    return (job, next) => this.#instances.get(option)!.use(job, next);
+    return (subject, next) => this.#instances.get(option)!.use(subject, next);
   }
 }
 
-function isClass(option: MiddlewareOption): option is Type<JobMiddleware> {
+function isClass<Subject>(option: MiddlewareOption<Subject>): option is Type<LayerObject<Subject>> {
   return (
     typeof option === 'function' &&
-    typeof (option.prototype as Partial<JobMiddleware> | undefined)?.use === 'function'
+    typeof (option.prototype as Partial<LayerObject<Subject>> | undefined)?.use === 'function'
   );
 }
 
-/** Whether a value can be an entry of the option `middleware`. */
+/** Whether a value can be an entry of the options `middleware` and `batchMiddleware`. */
 export function isMiddleware(option: unknown): boolean {
   if (typeof option === 'function') return true;
   return typeof option === 'object' && option !== null && 'use' in option && typeof option.use === 'function';
 }
 
-function providerOf(modules: ModulesContainer, type: Type<JobMiddleware>): InstanceWrapper | undefined {
+function providerOf(modules: ModulesContainer, type: Type): InstanceWrapper | undefined {
   return [...modules.values()]
     .map((module) => module.providers.get(type))
     .find((wrapper) => wrapper !== undefined);
 }
 
-function singletonOf(wrapper: InstanceWrapper, type: Type<JobMiddleware>): JobMiddleware {
-  if (isSingleton(wrapper)) return wrapper.instance as JobMiddleware;
+function singletonOf<Instance>(wrapper: InstanceWrapper, type: Type<Instance>): Instance {
+  if (isSingleton(wrapper)) return wrapper.instance as Instance;
   throw new InvalidOptionsError('TaskmasterModule', [
     `middleware: ${type.name} is request-scoped or transient; one instance serves all jobs, so make it a singleton`,
   ]);

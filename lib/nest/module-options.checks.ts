@@ -1,5 +1,5 @@
 import { InvalidOptionsError } from '../engine/errors.js';
-import type { HandlerOptions } from '../engine/job/handler.js';
+import type { BatchHandlerOptions, BatchOptions, HandlerOptions } from '../engine/job/handler.js';
 import {
   boolean,
   check,
@@ -9,12 +9,14 @@ import {
   splitOptions,
   throwProblems,
   withDefaults,
+  type Check,
   type Checks,
 } from '../engine/option-checker.js';
-import { checkHandlerOptions, checkSchedule } from '../engine/option-checks.js';
+import { checkBatchHandlerOptions, checkHandlerOptions, checkSchedule } from '../engine/option-checks.js';
 import { TASKMASTER_DEFAULTS, type TaskmasterOptions } from '../engine/options.js';
 import { taskmasterProblems } from '../engine/resolve-options.js';
 import type { ScheduleDefinition } from '../engine/schedule/schedule-definition.js';
+import type { QueueBatchHandlerOptions } from './decorators/queue-batch-handler.decorator.js';
 import type { QueueHandlerOptions } from './decorators/queue-handler.decorator.js';
 import type { ScheduledEntry } from './decorators/scheduled.decorator.js';
 import type { EnhancerOptions } from './enhancers.js';
@@ -33,24 +35,34 @@ export interface CheckedHandlerOptions {
   readonly enhancers: EnhancerOptions | undefined;
 }
 
+/** The same of a handler of batches. */
+export interface CheckedBatchHandlerOptions extends Pick<CheckedHandlerOptions, 'enhancers'> {
+  readonly engine: BatchHandlerOptions;
+  readonly batch: BatchOptions;
+}
+
 /** The options of the Nest layer, with their defaults. */
 export type NestOptions = Required<
-  Pick<TaskmasterModuleOptions, 'autoStart' | 'enhancers' | 'handleSignals' | 'logger' | 'middleware'>
+  Pick<
+    TaskmasterModuleOptions,
+    'autoStart' | 'batchMiddleware' | 'enhancers' | 'handleSignals' | 'logger' | 'middleware'
+  >
 >;
 
 const enhancers = object({ pipes: boolean, interceptors: boolean, guards: boolean, filters: boolean });
+
+function middlewareOf(subject: string): Check {
+  const forms = `a function (${subject}, next), a class with a method use(${subject}, next), or an instance of one`;
+  return listOf(check(forms, isMiddleware));
+}
 
 const MODULE_CHECKS = {
   autoStart: boolean,
   enhancers,
   handleSignals: oneOf('auto', 'off'),
   logger: boolean,
-  middleware: listOf(
-    check(
-      'a function (job, next), a class with a method use(job, next), or an instance of one',
-      isMiddleware,
-    ),
-  ),
+  middleware: middlewareOf('job'),
+  batchMiddleware: middlewareOf('jobs'),
 } satisfies Checks;
 
 const instanceName = check('the name of an instance', (value) => typeof value === 'string' && value !== '');
@@ -118,6 +130,24 @@ export function checkedSchedule(
   return {
     definition: rest as unknown as ScheduleDefinition,
     instance: (own['instance'] as string | undefined) ?? TASKMASTER_DEFAULTS.name,
+  };
+}
+
+/**
+ * @param label `MailHandlers.sendAll`
+ * @throws InvalidOptionsError listing every problem
+ */
+export function checkedBatchHandlerOptions(
+  label: string,
+  options: QueueBatchHandlerOptions,
+): CheckedBatchHandlerOptions {
+  checkBatchHandlerOptions(`@QueueBatchHandler() ${label}`, options, HANDLER_CHECKS);
+  const { size, waitMs, ...others } = options;
+  const { own, rest } = splitOptions(others, HANDLER_CHECKS);
+  return {
+    engine: rest,
+    batch: { size, ...(waitMs === undefined ? {} : { waitMs }) },
+    enhancers: own['enhancers'] as EnhancerOptions | undefined,
   };
 }
 

@@ -1,7 +1,9 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { InvalidOptionsError } from '../engine/errors.js';
-import type { HandlerRegistration } from '../engine/job/handler.js';
+import type { AnyRegistration } from '../engine/job/handler.js';
+import type { Job } from '../engine/job/job.js';
+import type { JobBatch } from '../engine/job/job-batch.js';
 import { Taskmaster } from '../engine/taskmaster.js';
 import { MiddlewareChain } from './middleware.chain.js';
 import { checkedModuleOptions, type NestOptions } from './module-options.checks.js';
@@ -24,7 +26,8 @@ export class TaskmasterCore implements OnModuleInit, OnApplicationShutdown {
   readonly engine: Taskmaster;
   readonly nest: NestOptions;
   readonly sources = new Map<string, HandlerSource>();
-  readonly #middleware: MiddlewareChain;
+  readonly #middleware: MiddlewareChain<Job>;
+  readonly #batchMiddleware: MiddlewareChain<JobBatch>;
   readonly #cleanups: (() => void)[] = [];
   #opened = false;
   #closing: Promise<void> | undefined;
@@ -39,7 +42,13 @@ export class TaskmasterCore implements OnModuleInit, OnApplicationShutdown {
     const { engine, nest } = checkedModuleOptions(name, options);
     this.nest = nest;
     this.#middleware = new MiddlewareChain(nest.middleware);
-    this.engine = new Taskmaster({ ...engine, name, middleware: this.#middleware.functions });
+    this.#batchMiddleware = new MiddlewareChain(nest.batchMiddleware);
+    this.engine = new Taskmaster({
+      ...engine,
+      name,
+      middleware: this.#middleware.functions,
+      batchMiddleware: this.#batchMiddleware.functions,
+    });
     if (nest.logger) this.onClosed(new TaskmasterLogger(name).follow(this.engine.events));
   }
 
@@ -71,7 +80,7 @@ export class TaskmasterCore implements OnModuleInit, OnApplicationShutdown {
     this.#cleanups.push(cleanup);
   }
 
-  register(handler: HandlerRegistration, source: HandlerSource): void {
+  register(handler: AnyRegistration, source: HandlerSource): void {
     this.engine.register(handler);
     this.sources.set(typeof handler.queue === 'string' ? handler.queue : handler.queue.name, source);
   }
@@ -79,6 +88,7 @@ export class TaskmasterCore implements OnModuleInit, OnApplicationShutdown {
   /** Makes the middleware that is given as classes. */
   async prepareMiddleware(): Promise<void> {
     await this.#middleware.resolve(this.modules, this.moduleRef);
+    await this.#batchMiddleware.resolve(this.modules, this.moduleRef);
   }
 
   /** A boot that fails leaves no connection open, in none of the application's instances: Nest calls no hooks then. */

@@ -6,13 +6,16 @@ import {
 } from '@nestjs/common';
 import { ModulesContainer, SerializedGraph } from '@nestjs/core';
 import { UnknownInstanceError } from '../engine/errors.js';
+import type { AnyRegistration } from '../engine/job/handler.js';
 import { queueNameOf } from '../engine/job/queue-name.js';
 import { labelOf } from './discovered-method.js';
-import { resolveEnhancers } from './enhancers.js';
+import { resolveEnhancers, type EnhancerOptions } from './enhancers.js';
+import type { Invoke } from './handler.chain.js';
 import { HandlerExplorer, instanceOf, type DiscoveredHandler } from './handler.explorer.js';
 import { HandlerInvoker } from './handler.invoker.js';
 import { JobEventBinder, listenedInstanceOf } from './job-event.binder.js';
-import { checkedHandlerOptions, type CheckedHandlerOptions } from './module-options.checks.js';
+import { assertHandlesBatches } from './batch-handler.checks.js';
+import { checkedBatchHandlerOptions, checkedHandlerOptions } from './module-options.checks.js';
 import { ScheduleExplorer, type DiscoveredSchedule } from './schedule.explorer.js';
 import { ProcessSignals } from './process.signals.js';
 import { TASKMASTER_CONTEXT } from './taskmaster.context.js';
@@ -74,9 +77,9 @@ export class TaskmasterLifecycle implements OnModuleInit, OnApplicationBootstrap
   }
 
   #registerHandler(handler: DiscoveredHandler): void {
-    const options = checkedHandlerOptions(labelOf(handler), handler.entry.options);
+    const registration = this.#registrationOf(handler);
     this.#assertInstanceExists(labelOf(handler), instanceOf(handler));
-    if (instanceOf(handler) === this.core.name) this.#register(handler, options);
+    if (instanceOf(handler) === this.core.name) this.#register(handler, registration());
   }
 
   #registerSchedule({ definition, label, instance, handler }: DiscoveredSchedule): void {
@@ -86,13 +89,23 @@ export class TaskmasterLifecycle implements OnModuleInit, OnApplicationBootstrap
     this.core.engine.schedule(definition, label);
   }
 
-  #register(handler: DiscoveredHandler, { engine, enhancers }: CheckedHandlerOptions): void {
-    const { classRef, method, entry, wrapper } = handler;
-    const invoke = this.invoker.create(handler, resolveEnhancers(this.core.nest.enhancers, enhancers));
-    this.core.register(
-      { queue: entry.queue, handle: invoke, label: labelOf(handler), options: engine },
-      { className: classRef.name, methodName: method },
-    );
+  /** Checked at once; made for the instance that runs it. */
+  #registrationOf(handler: DiscoveredHandler): () => AnyRegistration {
+    const { entry } = handler;
+    const [queue, label] = [entry.queue, labelOf(handler)];
+    const invokeWith = (enhancers: EnhancerOptions | undefined): Invoke =>
+      this.invoker.create(handler, resolveEnhancers(this.core.nest.enhancers, enhancers));
+    if (entry.batches !== true) {
+      const { engine: options, enhancers } = checkedHandlerOptions(label, entry.options);
+      return () => ({ queue, label, options, handle: invokeWith(enhancers) });
+    }
+    const { engine: options, batch, enhancers } = checkedBatchHandlerOptions(label, entry.options);
+    assertHandlesBatches(handler);
+    return () => ({ queue, label, options, batch, handleBatch: invokeWith(enhancers) });
+  }
+
+  #register({ classRef, method, entry, wrapper }: DiscoveredHandler, registration: AnyRegistration): void {
+    this.core.register(registration, { className: classRef.name, methodName: method });
     this.#addToGraph(wrapper.id, classRef.name, method, queueNameOf(entry.queue));
   }
 

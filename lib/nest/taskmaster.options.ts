@@ -1,13 +1,13 @@
 import type { Type } from '@nestjs/common';
 import type { ConnectionOption, TaskmasterOptions } from '../engine/options.js';
-import type { Middleware } from '../engine/worker/middleware.js';
+import type { BatchMiddleware, Middleware } from '../engine/worker/middleware.js';
 import type { EnhancerOptions } from './enhancers.js';
-import type { JobMiddleware } from './job.middleware.js';
+import type { JobBatchMiddleware, JobMiddleware } from './job.middleware.js';
 
 /** Options of `TaskmasterModule`: those of the engine, and what only a Nest application has. */
 export interface TaskmasterModuleOptions extends Omit<
   TaskmasterOptions,
-  'name' | 'connection' | 'middleware'
+  'name' | 'connection' | 'middleware' | 'batchMiddleware'
 > {
   /** How to reach PostgreSQL. Required; `undefined`, as of a variable that is not set, stops the boot. */
   readonly connection: ConnectionOption | undefined;
@@ -16,10 +16,12 @@ export interface TaskmasterModuleOptions extends Omit<
   /** Which of Nest's global enhancers apply to handlers. @default pipes and interceptors */
   readonly enhancers?: EnhancerOptions;
   /**
-   * Wrapped around every handler and its enhancers; the first is outermost. A class is injected: the provider
+   * Wrapped around every handler of single jobs and its enhancers; the first is outermost. A class is injected: the provider
    * of that class if there is one, otherwise an instance made for the purpose. @default []
    */
   readonly middleware?: readonly (Middleware | JobMiddleware | Type<JobMiddleware>)[];
+  /** The same around handlers of batches. @default [] */
+  readonly batchMiddleware?: readonly (BatchMiddleware | JobBatchMiddleware | Type<JobBatchMiddleware>)[];
   /**
    * `auto`: at SIGTERM and SIGINT running jobs are drained, also in an application without `enableShutdownHooks()`, and
    * a second signal hands them back at once. `off`: signals are left to you. @default 'auto'
@@ -52,6 +54,7 @@ export const MODULE_DEFAULTS = Object.freeze({
   handleSignals: 'auto',
   logger: true,
   middleware: [],
+  batchMiddleware: [],
 } as const);
 
 /** Token of the options of an instance, within its module. @internal */

@@ -1,9 +1,17 @@
 import { Injectable } from '@nestjs/common';
-import type { HandlerOptions, HandlerRegistration } from '../engine/job/handler.js';
+import type {
+  BatchHandlerOptions,
+  BatchHandlerRegistration,
+  BatchOptions,
+  HandlerOptions,
+  HandlerRegistration,
+} from '../engine/job/handler.js';
 import type { Job } from '../engine/job/job.js';
+import type { JobBatch } from '../engine/job/job-batch.js';
 import type { AnyQueue } from '../engine/job/queue.js';
 import type { PayloadOf, ResultOf } from '../engine/job/queue-types.js';
 import type { TaskmasterState } from '../engine/taskmaster.js';
+import type { BatchHandlerReturn } from './decorators/queue-batch-handler.decorator.js';
 import type { HandlerReturn } from './decorators/queue-handler.decorator.js';
 import { settled } from './settled.js';
 import { TaskmasterCore } from './taskmaster.core.js';
@@ -47,7 +55,7 @@ export class TaskmasterRuntime {
     handler: (payload: PayloadOf<Queue>, job: Job<PayloadOf<Queue>>) => HandlerReturn<ResultOf<Queue>>,
     options?: HandlerOptions,
   ): void {
-    const methodName = handler.name === '' ? 'anonymous' : handler.name;
+    const methodName = nameOf(handler);
     const handle: HandlerRegistration['handle'] = async (payload, job) =>
       settled(await handler(payload, job));
     this.core.register(
@@ -55,4 +63,33 @@ export class TaskmasterRuntime {
       { className: undefined, methodName },
     );
   }
+
+  /**
+   * The same for batches: the function gets many jobs at once, and returns nothing or an outcome a job, see `@QueueBatchHandler()`.
+   * `batchMiddleware` applies to it.
+   *
+   * @throws DuplicateHandlerError when the queue has a handler
+   * @throws InvalidOptionsError
+   */
+  registerBatch<Queue extends AnyQueue>(
+    queue: Queue,
+    handler: (
+      payloads: PayloadOf<Queue>[],
+      jobs: JobBatch<PayloadOf<Queue>>,
+    ) => BatchHandlerReturn<ResultOf<Queue>>,
+    { size, waitMs, ...options }: BatchOptions & BatchHandlerOptions,
+  ): void {
+    const methodName = nameOf(handler);
+    const handleBatch: BatchHandlerRegistration['handleBatch'] = async (payloads, jobs) =>
+      settled(await handler(payloads, jobs));
+    const batch = { size, ...(waitMs === undefined ? {} : { waitMs }) };
+    this.core.register(
+      { queue, batch, handleBatch, label: methodName, options },
+      { className: undefined, methodName },
+    );
+  }
+}
+
+function nameOf(handler: { readonly name: string }): string {
+  return handler.name === '' ? 'anonymous' : handler.name;
 }

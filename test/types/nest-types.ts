@@ -13,6 +13,7 @@ import {
   OnJobEvent,
   Payload,
   PublisherService,
+  QueueBatchHandler,
   QueueHandler,
   reject,
   snooze,
@@ -20,6 +21,7 @@ import {
   TaskmasterRuntime,
   type CompletedEvent,
   type FailedEvent,
+  type JobBatch,
   type JobMiddleware,
   type TaskmasterEvent,
 } from '../../lib/index.js';
@@ -158,6 +160,91 @@ export class Known {
   }
 }
 
+/* Handlers of batches get lists of payloads and jobs, and return nothing where that is a result, or an answer a job. */
+@Injectable()
+export class AcceptedBatches {
+  @QueueBatchHandler(SendEmail, { size: 10 })
+  async answers(emails: Email[], jobs: JobBatch<Email>) {
+    if (jobs.signal.aborted) return emails.map(() => new Error('too late'));
+    return emails.map((email, index) =>
+      email.to === '' ? reject('nobody') : { messageId: jobs[index]!.id },
+    );
+  }
+  @QueueBatchHandler(SendEmail, { size: 10, waitMs: 5, concurrency: 2, instance: 'reports' })
+  promises(emails: readonly Email[], jobs: readonly Job<Email>[]) {
+    return emails.map(async ({ to }): Promise<Sent> => ({ messageId: to + jobs.length }));
+  }
+  @QueueBatchHandler(SendEmail, { size: 10 })
+  all(_emails: Email[], signal: AbortSignal): Observable<Sent[]> {
+    return of([{ messageId: String(signal.aborted) }]);
+  }
+  @QueueBatchHandler(SendEmail, { size: 10 })
+  outcome() {
+    return snooze(1_000);
+  }
+  @QueueBatchHandler(Fire, { size: 10 })
+  async fire(_emails: Email[]) {}
+  @QueueBatchHandler(Signup, { size: 10 })
+  signup(payloads: { age: number }[]) {
+    return payloads.map(({ age }) => age);
+  }
+  @QueueBatchHandler('known', { size: 10 })
+  known(payloads: { n: number }[]): void {
+    payloads.map(({ n }) => n + 1);
+  }
+  @QueueBatchHandler('anything', { size: 10 })
+  plain(payloads: { whatever: boolean }[]) {
+    return payloads.length;
+  }
+}
+
+@Injectable()
+export class RefusedBatches {
+  // @ts-expect-error -- one payload, not many
+  @QueueBatchHandler(SendEmail, { size: 10 })
+  payload(email: Email): Sent[] {
+    return [{ messageId: email.to }];
+  }
+  // @ts-expect-error -- other payloads
+  @QueueBatchHandler(SendEmail, { size: 10 })
+  payloads(emails: { nope: number }[]): Sent[] {
+    return emails.map(({ nope }) => ({ messageId: String(nope) }));
+  }
+  // @ts-expect-error -- jobs of other payloads
+  @QueueBatchHandler(SendEmail, { size: 10 })
+  jobs(_emails: Email[], jobs: Job<{ nope: number }>[]): Sent[] {
+    return jobs.map((job) => ({ messageId: job.id }));
+  }
+  // @ts-expect-error -- other results
+  @QueueBatchHandler(SendEmail, { size: 10 })
+  async results() {
+    return [5];
+  }
+  // @ts-expect-error -- one result, not many
+  @QueueBatchHandler(SendEmail, { size: 10 })
+  result(): Sent {
+    return { messageId: '' };
+  }
+  // @ts-expect-error -- nothing, of a queue that promises a result
+  @QueueBatchHandler(SendEmail, { size: 10 })
+  nothing() {}
+  // @ts-expect-error -- settled, not promised: a rejection would be a result
+  @QueueBatchHandler(SendEmail, { size: 10 })
+  settled(emails: Email[]) {
+    return Promise.allSettled(emails.map(async ({ to }) => ({ messageId: to })));
+  }
+  // @ts-expect-error -- no size
+  @QueueBatchHandler(SendEmail, { waitMs: 5 })
+  size(): Sent[] {
+    return [];
+  }
+  // @ts-expect-error -- no transaction
+  @QueueBatchHandler(SendEmail, { size: 10, transactional: true })
+  transactional(): Sent[] {
+    return [];
+  }
+}
+
 /* Publishing: the payload is what the queue takes, before validation. */
 export async function publish(publisher: PublisherService, name: string): Promise<void> {
   const job = await publisher.enqueue(SendEmail, { to: 'a@example.com' }, { delayMs: 5 });
@@ -194,6 +281,23 @@ export function register(runtime: TaskmasterRuntime): void {
   runtime.register(SendEmail, () => 5);
   // @ts-expect-error -- another payload
   runtime.register(SendEmail, (payload: { nope: number }) => ({ messageId: String(payload.nope) }));
+}
+
+/* Those of batches. */
+export function registerBatches(runtime: TaskmasterRuntime): void {
+  runtime.registerBatch(
+    SendEmail,
+    async (emails, jobs) => emails.map(({ to }) => ({ messageId: to + jobs[0]?.payload.to })),
+    {
+      size: 10,
+    },
+  );
+  runtime.registerBatch('known', (payloads) => payloads.map(({ n }) => n + 1), { size: 10, waitMs: 50 });
+  runtime.registerBatch('anything', () => undefined, { size: 10, concurrency: 1 });
+  // @ts-expect-error -- other results
+  runtime.registerBatch(SendEmail, () => [5], { size: 10 });
+  // @ts-expect-error -- no size
+  runtime.registerBatch(SendEmail, () => [], {});
 }
 
 /* Listeners. */
@@ -238,6 +342,7 @@ class Tracing implements JobMiddleware {
         new Tracing(),
         (job, next) => (job.signal.aborted ? Promise.resolve(undefined) : next()),
       ],
+      batchMiddleware: [(jobs, next) => (jobs.signal.aborted ? Promise.resolve(undefined) : next())],
     }),
     TaskmasterModule.forRootAsync({
       name: 'async',

@@ -1,4 +1,4 @@
-import type { WorkerPool } from './worker-pool.js';
+import type { JobPool } from './job-pool.js';
 
 /** What to ask the database for: one limit a queue. */
 export interface Demand {
@@ -21,12 +21,12 @@ export interface Yield {
  * One claimer serves all queues of a process with one statement, so a slow handler on one never holds up another.
  */
 export class Claimer {
-  readonly #pools = new Map<string, WorkerPool>();
+  readonly #pools = new Map<string, JobPool>();
   /** Queues that may have work, with the number of times that somebody said so. */
   readonly #hints = new Map<string, number>();
   #sequence = 0;
 
-  add(pool: WorkerPool): void {
+  add(pool: JobPool): void {
     this.#pools.set(pool.queue, pool);
     this.hint(pool.queue);
   }
@@ -35,11 +35,11 @@ export class Claimer {
     return [...this.#pools.keys()];
   }
 
-  pool(queue: string): WorkerPool | undefined {
+  pool(queue: string): JobPool | undefined {
     return this.#pools.get(queue);
   }
 
-  get pools(): Iterable<WorkerPool> {
+  get pools(): Iterable<JobPool> {
     return this.#pools.values();
   }
 

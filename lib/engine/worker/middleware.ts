@@ -1,4 +1,5 @@
 import type { Job } from '../job/job.js';
+import type { JobBatch } from '../job/job-batch.js';
 
 /**
  * Wraps every attempt, outside everything else: `next()` runs the rest and resolves with the handler's result or
@@ -6,13 +7,16 @@ import type { Job } from '../job/job.js';
  */
 export type Middleware = (job: Job, next: () => Promise<unknown>) => Promise<unknown>;
 
+/** The same around a batch: `next()` resolves with what its handler returned, an outcome a job or nothing. */
+export type BatchMiddleware = (jobs: JobBatch, next: () => Promise<unknown>) => Promise<unknown>;
+
 /** Composes middleware around `handler`; the first is outermost. */
-export function compose(
-  middleware: readonly Middleware[],
-  handler: (job: Job) => Promise<unknown>,
-): (job: Job) => Promise<unknown> {
-  return middleware.reduceRight<(job: Job) => Promise<unknown>>(
-    (next, layer) => (job) => layer(job, () => next(job)),
+export function compose<Subject>(
+  middleware: readonly ((subject: Subject, next: () => Promise<unknown>) => Promise<unknown>)[],
+  handler: (subject: Subject) => Promise<unknown>,
+): (subject: Subject) => Promise<unknown> {
+  return middleware.reduceRight<(subject: Subject) => Promise<unknown>>(
+    (next, layer) => (subject) => layer(subject, () => next(subject)),
     handler,
   );
 }

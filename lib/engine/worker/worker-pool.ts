@@ -1,6 +1,7 @@
 import type { Handler } from '../job/handler.js';
 import type { ClaimedJob } from '../job/job.js';
 import { Attempt, type AttemptContext, type EndedAttempt } from './attempt.js';
+import type { JobPool } from './job-pool.js';
 
 /** What a pool tells the worker it belongs to. */
 export interface PoolObserver {
@@ -23,7 +24,7 @@ const AVERAGE_WEIGHT = 0.05;
  * The buffer holds about {@link BUFFER_MS} of work, by the average run time: hundreds of jobs where a handler takes
  * microseconds, so that it never waits for the database; none where it takes seconds, so that other processes get those jobs.
  */
-export class WorkerPool {
+export class WorkerPool implements JobPool {
   readonly #running = new Set<Attempt>();
   #buffer: ClaimedJob[] = [];
   #next = 0;

@@ -3,8 +3,9 @@ import type { Session } from '../connection/session.js';
 import type { TransactionScope } from '../connection/transaction.js';
 import { JobCancelledError, LeaseLostError, ShutdownError } from '../errors.js';
 import type { EventHub } from '../events.js';
-import type { Handler } from '../job/handler.js';
-import type { ClaimedJob } from '../job/job.js';
+import type { AnyHandler } from '../job/handler.js';
+import type { ClaimedJob, Job } from '../job/job.js';
+import type { JobBatch } from '../job/job-batch.js';
 import { storedOptionsOf } from '../job/stored-options.js';
 import { pause } from '../lifecycle/pause.js';
 import type { Service } from '../lifecycle/service.js';
@@ -14,7 +15,8 @@ import { settingsOf } from '../job/queue-settings.js';
 import { syncQueues } from '../sql/queue-state.js';
 import { openLanes } from '../sql/sweep-jobs.js';
 import type { Tables } from '../sql/tables.js';
-import { type EndedAttempt, unstarted } from './attempt.js';
+import { type AttemptContext, type EndedAttempt, unstarted } from './attempt.js';
+import { BatchPool } from './batch-pool.js';
 import { CancelWatch } from './cancel-watch.js';
 import { Claimer } from './claimer.js';
 import { Dispatcher } from './dispatcher.js';
@@ -22,6 +24,7 @@ import { Exchange } from './exchange.js';
 import { type Bells, Doorbell } from './doorbell.js';
 import { Isolation } from './isolation.js';
 import { JobNotes } from './job-notes.js';
+import type { JobPool } from './job-pool.js';
 import { JobTransactions } from './job-transactions.js';
 import { LeaseBook } from './lease-book.js';
 import { LeaseKeeper } from './lease-keeper.js';
@@ -31,7 +34,7 @@ import { Pacer } from './pacer.js';
 import { Reconciler } from './reconciler.js';
 import { Settler } from './settler.js';
 import { SweepClock } from './sweep-clock.js';
-import { WorkerPool } from './worker-pool.js';
+import { type PoolObserver, WorkerPool } from './worker-pool.js';
 
 /** Options of a {@link Worker}. */
 export interface WorkerOptions {
@@ -74,6 +77,7 @@ export class Worker implements Service {
   readonly #isolation = new Isolation();
   readonly #transactions: JobTransactions;
   readonly #notes: JobNotes;
+  readonly #batchPools: BatchPool[] = [];
   readonly #forced = new AbortController();
   #started = false;
   #drained: (() => void) | undefined;
@@ -164,25 +168,8 @@ export class Worker implements Service {
   }
 
   /** Works on one more queue, from now on. */
-  async serve(handler: Handler): Promise<void> {
-    this.#claimer.add(
-      new WorkerPool(
-        handler,
-        {
-          handle: compose(this.options.resolved.middleware, async (job) => handler.handle(job.payload, job)),
-          transactions: this.#transactions,
-          notes: this.#notes,
-          onStuck: (claimed) => this.#stuck(claimed),
-          onBrokenPolicy: ({ queue }, operation, error) =>
-            this.options.events.emit({ type: 'engineError', operation, queue, error }),
-        },
-        {
-          onStarted: (claimed) => this.#announceStart(claimed),
-          onEnded: (ended) => this.#ended(ended),
-          onSlotFree: () => this.#slotFree(),
-        },
-      ),
-    );
+  async serve(handler: AnyHandler): Promise<void> {
+    this.#claimer.add(this.#poolOf(handler));
     if (this.#started) await this.#open();
   }
 
@@ -244,6 +231,12 @@ export class Worker implements Service {
     }
   }
 
+  /** Nothing of a queue is to start: what waits here for its turn goes back. */
+  paused(queue: string): void {
+    this.#returnBuffer(this.#claimer.pool(queue));
+    this.#dispatcher.call();
+  }
+
   /** A queue may have work. */
   hint(queue: string): void {
     this.#dispatcher.hint(queue);
@@ -261,7 +254,43 @@ export class Worker implements Service {
   /** Jobs on their last chance wait in queues of ours. */
   aloneFound(): void {
     this.#isolation.found();
+    for (const pool of this.#batchPools) pool.hurry();
     this.#dispatcher.call();
+  }
+
+  #poolOf(handler: AnyHandler): JobPool {
+    const { middleware, batchMiddleware } = this.options.resolved;
+    if (!('handleBatch' in handler)) {
+      const handle = compose(middleware, async (job: Job) => handler.handle(job.payload, job));
+      return new WorkerPool(handler, { ...this.#context, handle }, this.#observer);
+    }
+    const handleBatch = compose(batchMiddleware, async (jobs: JobBatch) =>
+      handler.handleBatch(
+        jobs.map((job) => job.payload),
+        jobs,
+      ),
+    );
+    const pool = new BatchPool(handler, { ...this.#context, handleBatch }, this.#observer);
+    this.#batchPools.push(pool);
+    return pool;
+  }
+
+  get #context(): Omit<AttemptContext, 'handle' | 'handler' | 'onEnded'> {
+    return {
+      transactions: this.#transactions,
+      notes: this.#notes,
+      onStuck: (claimed) => this.#stuck(claimed),
+      onBrokenPolicy: ({ queue }, operation, error) =>
+        this.options.events.emit({ type: 'engineError', operation, queue, error }),
+    };
+  }
+
+  get #observer(): PoolObserver {
+    return {
+      onStarted: (claimed) => this.#announceStart(claimed),
+      onEnded: (ended) => this.#ended(ended),
+      onSlotFree: () => this.#slotFree(),
+    };
   }
 
   async #open(): Promise<void> {
@@ -299,9 +328,11 @@ export class Worker implements Service {
   }
 
   #returnBuffers(): void {
-    for (const pool of this.#claimer.pools) {
-      for (const claimed of pool.takeBuffered()) this.#settler.add(unstarted(claimed));
-    }
+    for (const pool of this.#claimer.pools) this.#returnBuffer(pool);
+  }
+
+  #returnBuffer(pool: JobPool | undefined): void {
+    for (const claimed of pool?.takeBuffered() ?? []) this.#settler.add(unstarted(claimed));
   }
 
   #announceStart(claimed: ClaimedJob): void {

@@ -7,6 +7,7 @@ import type { QueueDefinition } from '../../engine/job/queue-definition.js';
 import type { KnownQueueName, PayloadOf, ResultOf } from '../../engine/job/queue-types.js';
 import type { EnhancerOptions } from '../enhancers.js';
 import { MethodMetadata } from '../method-metadata.js';
+import type { QueueBatchHandlerOptions } from './queue-batch-handler.decorator.js';
 
 /** Options of {@link QueueHandler}; they win over those of the queue's definition. */
 export interface QueueHandlerOptions extends HandlerOptions {
@@ -16,13 +17,14 @@ export interface QueueHandlerOptions extends HandlerOptions {
   readonly instance?: string;
 }
 
-/** What {@link QueueHandler} notes about a method. */
-export interface QueueHandlerEntry {
-  readonly queue: AnyQueue;
-  readonly options: QueueHandlerOptions;
-}
+/** What {@link QueueHandler} and `QueueBatchHandler` note about a method. */
+export type QueueHandlerEntry =
+  | { readonly queue: AnyQueue; readonly options: QueueHandlerOptions; readonly batches?: false }
+  | { readonly queue: AnyQueue; readonly options: QueueBatchHandlerOptions; readonly batches: true };
 
-export const QUEUE_HANDLERS = new MethodMetadata<QueueHandlerEntry>('taskmaster:handlers', '@QueueHandler()');
+/** Where the handlers of a class are noted. */
+export const HANDLERS_KEY = 'taskmaster:handlers';
+export const QUEUE_HANDLERS = new MethodMetadata<QueueHandlerEntry>(HANDLERS_KEY, '@QueueHandler()');
 
 /** What a handler of a queue with this result may return. */
 export type HandlerReturn<Result> = Settled<Result> | Promise<Settled<Result>> | Observable<Settled<Result>>;

@@ -1,9 +1,15 @@
 /**
  * A process with an engine at work, for tests of what can be done to a process and not to an engine. Prints what happens, a line each:
- * `ready`, `started <id> <attempt>`, `ended <id>`, `aborted <id> <code of the reason>`, `event <type> <id>`, `closed`.
+ * `ready`, `batch <ids>`, `started <id> <attempt>`, `ended <id>`, `aborted <id> <code of the reason>`, `event <type> <id>`, `closed`.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Taskmaster, type Job, type TaskmasterOptions } from '../../../lib/engine/index.js';
+import {
+  Taskmaster,
+  type BatchOptions,
+  type Job,
+  type JobBatch,
+  type TaskmasterOptions,
+} from '../../../lib/engine/index.js';
 
 /** What a job asks its handler to do, one thing after another. */
 export interface Orders {
@@ -23,6 +29,8 @@ export interface WorkerProcessOptions {
   readonly queue: string;
   readonly concurrency?: number;
   readonly maxAttempts?: number;
+  /** The handler gets batches; what each job asks for is done for one after another. */
+  readonly batch?: BatchOptions;
 }
 
 const {
@@ -30,6 +38,7 @@ const {
   queue,
   concurrency = 10,
   maxAttempts = 10,
+  batch,
 } = JSON.parse(process.argv[2]!) as WorkerProcessOptions;
 
 const say = (...words: readonly unknown[]) => console.log(words.join(' '));
@@ -48,6 +57,11 @@ async function handle(orders: Orders, job: Job): Promise<void> {
   say('ended', job.id);
 }
 
+async function handleBatch(all: Orders[], jobs: JobBatch): Promise<void> {
+  say('batch', ...jobs.map((job) => job.id));
+  for (const [index, job] of jobs.entries()) await handle(all[index]!, job);
+}
+
 function block(ms: number): void {
   const end = performance.now() + ms;
   while (performance.now() < end);
@@ -55,12 +69,9 @@ function block(ms: number): void {
 
 const taskmaster = new Taskmaster(options);
 taskmaster.events.subscribe((event) => say('event', event.type, 'jobId' in event ? event.jobId : ''));
-taskmaster.register({
-  queue,
-  label: 'worker process',
-  options: { concurrency, maxAttempts, backoff: 50 },
-  handle,
-});
+const handler = { queue, label: 'worker process', options: { concurrency, maxAttempts, backoff: 50 } };
+if (batch === undefined) taskmaster.register({ ...handler, handle });
+else taskmaster.register({ ...handler, batch, handleBatch });
 process.on('SIGTERM', () => void taskmaster.close().then(() => say('closed'))); // then nothing is left that keeps the process
 await taskmaster.start();
 say('ready');

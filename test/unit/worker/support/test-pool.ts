@@ -1,4 +1,4 @@
-import type { Handler } from '../../../../lib/engine/job/handler.js';
+import type { JobHandler } from '../../../../lib/engine/job/handler.js';
 import type { Job } from '../../../../lib/engine/job/job.js';
 import { QUEUE_DEFAULTS } from '../../../../lib/engine/options.js';
 import type { EndedAttempt } from '../../../../lib/engine/worker/attempt.js';
@@ -21,7 +21,7 @@ export function testPool({
 }: TestPoolOptions = {}) {
   const started: string[] = [];
   const ended: EndedAttempt[] = [];
-  const handler: Handler = {
+  const handler: JobHandler = {
     queue,
     label: queue,
     options: { ...QUEUE_DEFAULTS, concurrency, transactional: false },

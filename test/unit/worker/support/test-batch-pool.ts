@@ -1,0 +1,55 @@
+import type { BatchHandler } from '../../../../lib/engine/job/handler.js';
+import type { JobBatch } from '../../../../lib/engine/job/job-batch.js';
+import { QUEUE_DEFAULTS } from '../../../../lib/engine/options.js';
+import type { EndedAttempt } from '../../../../lib/engine/worker/attempt.js';
+import { BatchPool } from '../../../../lib/engine/worker/batch-pool.js';
+import type { JobNotes } from '../../../../lib/engine/worker/job-notes.js';
+import type { JobTransactions } from '../../../../lib/engine/worker/job-transactions.js';
+
+/** Options of {@link testBatchPool}. */
+export interface TestBatchPoolOptions {
+  readonly size?: number;
+  readonly waitMs?: number;
+  readonly concurrency?: number;
+  readonly handleBatch?: (jobs: JobBatch) => unknown;
+}
+
+/** A pool of batches without a worker around it: what it told is kept, and the ids of each batch that ran. */
+export function testBatchPool({
+  size = 3,
+  waitMs = 0,
+  concurrency = 2,
+  handleBatch = () => undefined,
+}: TestBatchPoolOptions = {}) {
+  const batches: string[][] = [];
+  const started: string[] = [];
+  const ended: EndedAttempt[] = [];
+  const handler: BatchHandler = {
+    queue: 'mail',
+    label: 'mail',
+    options: { ...QUEUE_DEFAULTS, concurrency, transactional: false },
+    deadLetter: undefined,
+    schema: undefined,
+    batch: { size, waitMs },
+    handleBatch: () => undefined,
+  };
+  const pool = new BatchPool(
+    handler,
+    {
+      handleBatch: async (jobs) => {
+        batches.push(jobs.map((job) => job.id));
+        return handleBatch(jobs);
+      },
+      transactions: undefined as unknown as JobTransactions, // no handler here opens one
+      notes: undefined as unknown as JobNotes, // nor says anything about its jobs
+      onStuck: () => undefined,
+      onBrokenPolicy: () => undefined,
+    },
+    {
+      onStarted: (claimed) => started.push(claimed.id),
+      onEnded: (attempt) => ended.push(attempt),
+      onSlotFree: () => undefined,
+    },
+  );
+  return { pool, batches, started, ended };
+}
