@@ -151,6 +151,9 @@ describe('schedules.upsert()', () => {
     expect(await schedules.upsert({ ...DIGEST, queue, payload: { to: 'a' } })).toMatchObject({
       queue: 'mail',
     });
+    await expect(schedules.upsert({ ...DIGEST, queue })).rejects.toMatchObject(refused);
+    const optional = defineQueue('news', { schema: z.object({ to: z.string().optional() }) });
+    expect(await schedules.upsert({ ...DIGEST, queue: optional })).toMatchObject({ payload: {} });
   });
 });
 

@@ -1,27 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { dueAt, nightAfter } from '../../sample-app/src/digest/night.js';
 import { eventually } from '../support/eventually.js';
 import type { TestDatabase } from '../support/test-database.js';
 import { sampleDatabase, setup, startSampleApp } from './sample-app.js';
 
-describe('nightAfter', () => {
-  it.each([
-    ['2026-11-24T01:59:59.999Z', '2026-11-24'],
-    ['2026-11-24T02:00:00.000Z', '2026-11-25'],
-    ['2026-11-24T23:30:00.000Z', '2026-11-25'],
-    ['2026-12-31T12:00:00.000Z', '2027-01-01'],
-    ['2028-02-28T12:00:00.000Z', '2028-02-29'],
-  ])('after %s comes the night of %s', (moment, night) => {
-    expect(nightAfter(new Date(moment))).toBe(night);
-    expect(dueAt(night) > new Date(moment)).toBe(true);
-  });
-});
-
-const pendingDigests = (db: TestDatabase) =>
-  db.query<{ night: string; dueAt: Date }>(
-    `select payload ->> 'night' as night, run_at as "dueAt" from taskmaster.job_states
-      where queue_name = 'write_digest' and state <> 'failed'`,
+const schedules = (db: TestDatabase) =>
+  db.query<{ name: string; queue: string; nextRunAt: Date }>(
+    `select name, queue_name as queue, next_run_at as "nextRunAt" from taskmaster.schedules where isfinite(next_run_at)`,
   );
+const digests = (db: TestDatabase) =>
+  db.query<{ night: string }>(`select night::text from newsletter.digests order by night`);
+
+/** As if the schedule had been due at that moment, and nobody had been there. */
+const dueSince = (db: TestDatabase, moment: string) =>
+  db.query(`update taskmaster.schedules set next_run_at = $1`, [moment]);
 
 describe('the nightly digest', () => {
   it('is scheduled once, by however many processes that start together', async () => {
@@ -29,28 +20,48 @@ describe('the nightly digest', () => {
     const apps = await Promise.all([1, 2].map(() => startSampleApp({ env: { DATABASE_URL: db.url } })));
     await Promise.all(apps.map((app) => app.url()));
 
-    const digests = await pendingDigests(db);
+    const [schedule, ...others] = await eventually(async () => {
+      const found = await schedules(db);
+      expect(found).not.toEqual([]);
+      return found;
+    });
 
-    expect(digests).toHaveLength(1);
-    expect(digests[0]!.dueAt).toEqual(dueAt(digests[0]!.night));
-    expect(digests[0]!.dueAt > new Date()).toBe(true);
+    expect(others).toEqual([]);
+    expect(schedule).toMatchObject({ name: 'nightly-digest', queue: 'write_digest' });
+    const berlin = new Intl.DateTimeFormat('de', { timeStyle: 'short', timeZone: 'Europe/Berlin' });
+    expect(berlin.format(schedule!.nextRunAt)).toBe('02:00');
+    expect(schedule!.nextRunAt > new Date()).toBe(true);
   });
 
-  it('counts the new subscribers, is mailed, and schedules the next one', async () => {
+  it('counts the new subscribers and is mailed, also when it is fired by hand', async () => {
     const { app, db } = await setup();
     await app.line(/^First round: /);
-    await db.query(`delete from taskmaster.jobs where queue_name = 'write_digest'`);
 
-    await db.query(
-      `insert into taskmaster.jobs (queue_name, payload) values ('write_digest', '{"night": "2026-01-01"}')`,
-    );
+    await db.query(`select taskmaster.trigger_schedule('nightly-digest')`);
 
+    const [{ night } = { night: '' }] = await eventually(async () => {
+      const found = await digests(db);
+      expect(found).toHaveLength(1);
+      return found;
+    });
     const mail = await app.mailTo('editor@example.com');
-    expect(mail).toContain('Subject: The night of 2026-01-01\r\n');
+    expect(mail).toContain(`Subject: The night of ${night}\r\n`);
     expect(mail).toContain('New subscribers: 4.');
-    const digests = await pendingDigests(db);
-    expect(digests).toHaveLength(1);
-    expect(digests[0]!.dueAt > new Date()).toBe(true);
+  });
+
+  it('is written for the night it was due, however late', async () => {
+    const { app, db } = await setup();
+    await app.line(/^First round: /);
+
+    await dueSince(db, new Date(Date.now() - 1_000).toISOString());
+
+    const [{ night } = { night: '' }] = await eventually(async () => {
+      const found = await digests(db);
+      expect(found).toHaveLength(1);
+      return found;
+    });
+    expect(await app.mailTo('editor@example.com')).toContain(`Subject: The night of ${night}\r\n`);
+    expect((await schedules(db))[0]!.nextRunAt > new Date()).toBe(true);
   });
 
   it('is written once for a night, even when it is asked for twice', async () => {
@@ -72,23 +83,6 @@ describe('the nightly digest', () => {
           .length === 0,
     );
     expect(await app.mailsTo('editor@example.com')).toHaveLength(1);
-    expect(await pendingDigests(db)).toHaveLength(1);
-  });
-
-  it('is scheduled again when it has failed for good', async () => {
-    const { app, db } = await setup();
-    await app.url();
-    await db.query(`delete from taskmaster.jobs where queue_name = 'write_digest'`);
-
-    await db.query(
-      `insert into taskmaster.jobs (queue_name, payload, max_attempts) values ('write_digest', '{"night": "never"}', 1)`,
-    );
-
-    const [next] = await eventually(async () => {
-      const digests = await pendingDigests(db);
-      expect(digests).toEqual([{ night: expect.not.stringContaining('never'), dueAt: expect.any(Date) }]);
-      return digests;
-    });
-    expect(next!.dueAt > new Date()).toBe(true);
+    expect(await digests(db)).toEqual([{ night: '2026-01-01' }]);
   });
 });

@@ -16,7 +16,9 @@ import {
   QueueBatchHandler,
   QueueHandler,
   reject,
+  Scheduled,
   snooze,
+  TaskmasterAdmin,
   TaskmasterModule,
   TaskmasterRuntime,
   type CompletedEvent,
@@ -356,3 +358,41 @@ class Tracing implements JobMiddleware {
   ],
 })
 export class AppModule {}
+
+/* A schedule whose queue is given by a definition has its payload and its method checked; nothing is known of a plain name. */
+@Injectable()
+export class ScheduledMethods {
+  constructor(private readonly admin: TaskmasterAdmin) {}
+
+  @Scheduled('0 2 * * *', { name: 'plain' })
+  plain(): number {
+    return 1;
+  }
+  @Scheduled({ everyMs: 60_000 }, { name: 'typed', queue: SendEmail, payload: { to: 'a' }, missed: 'all' })
+  typed(email: Email, job: Job<Email>): Sent {
+    return { messageId: `${email.to} ${job.scheduledFor?.toISOString() ?? ''}` };
+  }
+  // @ts-expect-error -- not the payload of the queue
+  @Scheduled('0 2 * * *', { name: 'payload', queue: SendEmail, payload: { to: 1 } })
+  payload(_email: Email): Sent {
+    return { messageId: '' };
+  }
+  // @ts-expect-error -- not the result of the queue
+  @Scheduled('0 2 * * *', { name: 'result', queue: SendEmail, payload: { to: 'a' } })
+  result(_email: Email): number {
+    return 1;
+  }
+  // @ts-expect-error -- a schedule has a name
+  @Scheduled('0 2 * * *', { queue: 'mail' })
+  nameless(): void {}
+
+  async store(): Promise<Date | undefined> {
+    await this.admin.schedules.upsert({ name: 'a', cron: '* * * * *', queue: Signup, payload: { age: '7' } });
+    // @ts-expect-error -- what is enqueued is a string, what the handler gets is a number
+    await this.admin.schedules.upsert({ name: 'a', cron: '* * * * *', queue: Signup, payload: { age: 7 } });
+    // @ts-expect-error -- an expression or an interval
+    await this.admin.schedules.upsert({ name: 'a', cron: '* * * * *', everyMs: 1_000 });
+    const { nextRunAt } = await this.admin.schedules.upsert({ name: 'a', everyMs: 1_000 });
+    return nextRunAt;
+  }
+}

@@ -68,8 +68,8 @@ export function encodeSchedule(definition: ScheduleDefinition, maxBytes: number)
   return { name, text, hash: createHash('sha256').update(text).digest('hex') };
 }
 
-/** Checks the payload of a definition against the schema of its queue, if it has one. @throws InvalidPayloadError */
-export async function checkSchedulePayload({ queue, payload }: ScheduleDefinition): Promise<void> {
+/** Checks what the handler would get against the schema of the queue, if it has one. @throws InvalidPayloadError */
+export async function checkSchedulePayload({ queue, payload = {} }: ScheduleDefinition): Promise<void> {
   const schema = schemaOf(queue);
   if (schema !== undefined) await validatePayload(schema, payload);
 }

@@ -11,6 +11,8 @@ export interface GuideOptions {
 
 const INSERT = `insert into taskmaster.jobs (queue_name, payload) values ('send_email', '{\\"to\\": \\"sql@example.com\\"}')`;
 
+const TRIGGER = `select taskmaster.trigger_schedule('nightly-digest')`;
+
 /** Where to go next: commands that work as they stand, in another terminal. */
 export function guide({ url, connectionString, outboxDir }: GuideOptions): string {
   return `
@@ -18,6 +20,7 @@ Try it, in another terminal:
 
   sign up         curl -i ${url}/signups -H 'content-type: application/json' -d '{"email": "you@example.com"}'
   with plain SQL  psql ${connectionString} -c "${INSERT}"
+  digest, now     psql ${connectionString} -c "${TRIGGER}"
   failed jobs     curl '${url}/jobs?state=failed'
   sent mails      ls ${shownPath(outboxDir)}
 

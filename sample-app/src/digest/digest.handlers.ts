@@ -1,10 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { Job, JobTx, PublisherService, QueueHandler } from 'nestjs-taskmaster';
+import { Job, JobTx, PublisherService, QueueHandler, Scheduled } from 'nestjs-taskmaster';
 import type pg from 'pg';
 import { SendEmail } from '../mail/send-email.queue.js';
 import { WriteDigest, type WriteDigestPayload } from './digest.queue.js';
-import { DigestSchedule } from './digest.schedule.js';
-import { dueAt } from './night.js';
 
 /** Who reads the digests. */
 const EDITOR = 'editor@example.com';
@@ -20,35 +18,31 @@ const WRITE = `
 
 @Injectable()
 export class DigestHandlers {
-  constructor(
-    private readonly publisher: PublisherService,
-    private readonly schedule: DigestSchedule,
-  ) {}
+  constructor(private readonly publisher: PublisherService) {}
 
   /**
-   * Writes the digest of a night and mails it. In one transaction with its own ack: the digest, the mail and the
-   * digest of the next night are stored together, exactly once.
+   * Writes the digest of a night and mails it. In one transaction with its own ack: the digest and the mail are stored together,
+   * exactly once. Due every night, once for any number of processes; a night that nobody was there for is made up for.
    */
+  @Scheduled('0 2 * * *', { name: 'nightly-digest', timezone: 'Europe/Berlin', overlap: 'queue' })
   @QueueHandler(WriteDigest, { transactional: true })
   async write(
-    { night }: WriteDigestPayload,
+    payload: WriteDigestPayload,
     job: Job<WriteDigestPayload>,
     @JobTx() tx: pg.PoolClient,
   ): Promise<void> {
+    const night = payload.night ?? dayOf(job.scheduledFor ?? job.createdAt);
     const { rows } = await tx.query<{ newSubscribers: number }>(WRITE, [night]);
     const [digest] = rows;
-    if (digest !== undefined) {
-      await this.publisher.enqueue(SendEmail, {
-        to: EDITOR,
-        template: 'digest',
-        values: { night, ...digest },
-      });
-    }
-    await this.schedule.ensure(tx, laterOf(dueAt(night), new Date()), job.id);
+    if (digest === undefined) return;
+    await this.publisher.enqueue(SendEmail, {
+      to: EDITOR,
+      template: 'digest',
+      values: { night, ...digest },
+    });
   }
 }
 
-/** This process's clock may be behind the database's, which decides when a job is due: the same night must not come again. */
-function laterOf(one: Date, other: Date): Date {
-  return one > other ? one : other;
+function dayOf(moment: Date): string {
+  return moment.toISOString().slice(0, 10);
 }

@@ -1,6 +1,5 @@
 import { Module } from '@nestjs/common';
 import { DigestHandlers } from './digest.handlers.js';
-import { DigestSchedule } from './digest.schedule.js';
 
-@Module({ providers: [DigestHandlers, DigestSchedule] })
+@Module({ providers: [DigestHandlers] })
 export class DigestModule {}
