@@ -54,6 +54,8 @@ export { getJob, isTaskmasterContext, TASKMASTER_CONTEXT } from './nest/taskmast
 export type { Middleware } from './engine/worker/middleware.js';
 export type { HandlerOptions } from './engine/job/handler.js';
 export { Job } from './engine/job/job.js';
+export type { StepOptions, StepResult, WaitOptions } from './engine/job/step.js';
+export type { EmitOptions } from './engine/publisher/emit-options.js';
 export {
   ack,
   AckOutcome,
@@ -65,6 +67,7 @@ export {
   RejectOutcome,
   retry,
   RetryOutcome,
+  SleepOutcome,
   snooze,
   SnoozeOutcome,
 } from './engine/job/outcome.js';
@@ -137,6 +140,7 @@ export type {
   RescuedEvent,
   ResumedEvent,
   RetriedEvent,
+  SleepingEvent,
   SnoozedEvent,
   StartedEvent,
   StuckEvent,
@@ -153,12 +157,15 @@ export {
   DatabaseUnreachableError,
   DuplicateHandlerError,
   EmbeddedPostgresError,
+  EmitOutcomeUnknownError,
   EnqueueOutcomeUnknownError,
   InvalidHandlerError,
   InvalidOptionsError,
   InvalidPayloadError,
   InvalidQueueNameError,
+  InvalidStepResultError,
   JobCancelledError,
+  JobStepError,
   JobTimeoutError,
   JobTransactionError,
   LeaseLostError,

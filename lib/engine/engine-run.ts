@@ -6,6 +6,7 @@ import type { Handler } from './job/handler.js';
 import { type Service, startAll, stopAll } from './lifecycle/service.js';
 import { Listener } from './listener/listener.js';
 import { EffectApplier } from './maintenance/effect-applier.js';
+import { EventDeliverer } from './maintenance/event-deliverer.js';
 import { Rescuer } from './maintenance/rescuer.js';
 import type { ResolvedOptions } from './options.js';
 import { Promoter } from './scheduler/promoter.js';
@@ -36,6 +37,7 @@ export class EngineRun implements Service {
   readonly #promoter: Promoter;
   readonly #rescuer: Rescuer;
   readonly #effects: EffectApplier;
+  readonly #deliverer: EventDeliverer;
 
   constructor(private readonly options: EngineRunOptions) {
     const { database, events, resolved, scope } = options;
@@ -54,6 +56,11 @@ export class EngineRun implements Service {
       onOutage: () => this.#rescuer.grace(),
     });
     this.#effects = new EffectApplier({ session: this.#session, events });
+    this.#deliverer = new EventDeliverer({
+      session: this.#session,
+      events,
+      onReady: (queue) => this.#worker.hint(queue),
+    });
     this.#promoter = new Promoter({
       session: this.#session,
       events,
@@ -116,12 +123,18 @@ export class EngineRun implements Service {
     if (delayMs !== undefined) this.#promoter.scheduled(Math.max(0, delayMs));
   }
 
+  /** A publisher of this process has emitted an event. */
+  emitted(): void {
+    this.#deliverer.call();
+  }
+
   get #parts(): readonly Service[] {
     return [
       ...(this.#listener === undefined ? [] : [this.#listener]),
       this.#promoter,
       this.#rescuer,
       this.#effects,
+      this.#deliverer,
       this.#worker,
     ];
   }
@@ -151,6 +164,7 @@ export class EngineRun implements Service {
   #told(kind: string, subject: string): void {
     const { events } = this.options;
     if (kind === 'cancel') this.#worker.cancel(subject);
+    if (kind === 'emitted') this.#deliverer.call();
     if (kind === 'paused') events.emit({ type: 'paused', queue: subject });
     if (kind === 'resumed') {
       events.emit({ type: 'resumed', queue: subject });

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import type { AnyQueue } from '../engine/job/queue.js';
 import type { InputOf } from '../engine/job/queue-types.js';
+import type { EmitOptions } from '../engine/publisher/emit-options.js';
 import type { EnqueuedJob, EnqueueOptions, NewJob } from '../engine/publisher/enqueue-options.js';
 import { TaskmasterCore } from './taskmaster.core.js';
 
@@ -51,7 +52,16 @@ export class PublisherService {
       : publisher.enqueueMany(jobsOrQueue, payloadsOrOptions as Pick<EnqueueOptions, 'tx'>);
   }
 
-  /** Runs `work` in a transaction that the calls to `enqueue` inside it join; commits when it returns, rolls back when it throws. */
+  /**
+   * Wakes all jobs that wait for this event with `job.waitForEvent`; it is their payload. Resolves when it is committed; with `tx`, or inside
+   * {@link withTransaction}, when it is part of that transaction.
+   */
+  async emit(event: string, payload?: unknown, options?: EmitOptions): Promise<void> {
+    await this.core.open();
+    return this.core.engine.publisher.emit(event, payload, options);
+  }
+
+  /** Runs `work` in a transaction that the calls to `enqueue` and `emit` inside it join; commits when it returns, rolls back when it throws. */
   async withTransaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
     await this.core.open();
     return this.core.engine.publisher.withTransaction(work);

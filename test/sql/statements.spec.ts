@@ -28,6 +28,10 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   alone_waiting: { takes: ['text[]'], gives: { waiting: 'boolean' } },
   apply_effects: { takes: ['integer'], gives: { applied: 'integer' } },
   arm_bells: { takes: ['text[]'], gives: { pg_advisory_lock_shared: 'void' } },
+  begin_wait: {
+    takes: ['bigint', 'bigint', 'text', 'text', 'integer', 'text', 'double precision'],
+    gives: { finished: 'boolean', result: 'text' },
+  },
   cancelled_jobs: { takes: ['integer'], gives: { id: 'bigint' } },
   claim_alone: {
     takes: ['integer', 'text[]'],
@@ -45,7 +49,12 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
       relaxed: 'text',
     },
   },
+  deliver_events: {
+    takes: ['integer'],
+    gives: { delivered: 'integer', ended: 'integer', held: 'integer', queues: 'text[]' },
+  },
   disarm_bells: { takes: ['text[]'], gives: { pg_advisory_unlock_shared: 'boolean' } },
+  emit_event: { takes: ['json'], gives: { emitted: 'boolean' } },
   enqueue_jobs: { takes: ['json'], gives: { id: 'bigint' } },
   enqueue_rules: { takes: ['json'], gives: { id: 'bigint', deduplicated: 'boolean' } },
   finish_jobs: {
@@ -58,11 +67,13 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   },
   hold_queues: { takes: ['text[]', 'double precision[]'], gives: {} },
   list_leases: { takes: ['integer'], gives: { id: 'bigint', settled: 'boolean' } },
+  load_steps: { takes: ['bigint'], gives: { kind: 'text', name: 'text', nth: 'integer', result: 'text' } },
   lock_job: { takes: ['bigint', 'bigint'], gives: { id: 'bigint' } },
   next_due: { takes: [], gives: { in_ms: 'double precision' } },
   notify_channel: { takes: ['text', 'text'], gives: { pg_notify: 'void' } },
   notify_queue_usage: { takes: [], gives: { usage: 'double precision' } },
   open_lanes: { takes: ['text[]'], gives: {} },
+  park_job: { takes: ['bigint', 'bigint'], gives: { queue: 'text', in_ms: 'double precision' } },
   promote_jobs: { takes: ['integer'], gives: { queue_name: 'text', count: 'integer', rung: 'bigint' } },
   register_worker: { takes: ['text', 'text', 'integer', 'double precision'], gives: { id: 'integer' } },
   release_leases: { takes: ['bigint[]'], gives: { id: 'bigint', queue_name: 'text', rung: 'bigint' } },
@@ -74,6 +85,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
     takes: ['bigint[]', 'bigint[]', 'double precision[]', 'boolean[]', 'text[]', 'bigint[]'],
     gives: { id: 'bigint', rung: 'bigint' },
   },
+  store_step: { takes: ['bigint', 'bigint', 'text', 'jsonb'], gives: { id: 'bigint' } },
   sweep_jobs: {
     takes: ['integer', 'text[]', 'integer[]', 'boolean'],
     gives: {

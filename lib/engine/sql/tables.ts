@@ -18,6 +18,8 @@ export interface Tables {
   readonly effects: string;
   readonly uniqueKeys: string;
   readonly starts: string;
+  readonly steps: string;
+  readonly emitted: string;
   readonly migrations: string;
   /** The one notification channel of the schema: `tm_` and 16 hex digits. */
   readonly channel: string;
@@ -49,6 +51,8 @@ export function tablesOf(schema: string): Tables {
     effects: table('effects'),
     uniqueKeys: table('unique_keys'),
     starts: table('starts'),
+    steps: table('steps'),
+    emitted: table('emitted'),
     migrations: table('migrations'),
     channel: `tm_${digest.slice(0, 16)}`,
     prefix: `tm_${digest.slice(0, 8)}_`,

@@ -185,6 +185,7 @@ export class Settler {
         return { id, seq, delayMs: 0, counted: false, error: null };
       case 'complete':
       case 'cancel':
+      case 'sleep':
         throw new TypeError(`${settlement.kind} is not a reschedule`);
     }
   }
@@ -216,6 +217,8 @@ export class Settler {
       case 'snooze':
       case 'hold':
         return this.events.emit({ type: 'snoozed', ...attempt, delayMs: settlement.delayMs });
+      case 'sleep':
+        return this.events.emit({ type: 'sleeping', ...attempt, runMs, delayMs: settlement.delayMs });
       case 'release':
         return this.events.emit({ type: 'released', ...attempt });
     }

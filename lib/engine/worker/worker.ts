@@ -28,6 +28,7 @@ import { compose } from './middleware.js';
 import { Pacer } from './pacer.js';
 import { Reconciler } from './reconciler.js';
 import { Settler } from './settler.js';
+import { StepStore } from './step-store.js';
 import { SweepClock } from './sweep-clock.js';
 import { WorkerPool } from './worker-pool.js';
 
@@ -71,6 +72,7 @@ export class Worker implements Service {
   readonly #cancels: CancelWatch;
   readonly #isolation = new Isolation();
   readonly #transactions: JobTransactions;
+  readonly #steps: StepStore;
   readonly #forced = new AbortController();
   #started = false;
   #drained: (() => void) | undefined;
@@ -78,6 +80,14 @@ export class Worker implements Service {
   constructor(private readonly options: WorkerOptions) {
     const { session, tables, events, resolved } = options;
     this.#transactions = new JobTransactions(options.pool, tables, options.scope);
+    this.#steps = new StepStore({
+      pool: options.pool,
+      tables,
+      transactions: this.#transactions,
+      maxResultBytes: resolved.maxPayloadBytes,
+      onScheduled: options.onScheduled,
+      onReady: (queue) => this.hint(queue),
+    });
     this.#settler = new Settler(this.#book, events);
     this.#keeper = new LeaseKeeper({
       session,
@@ -161,6 +171,7 @@ export class Worker implements Service {
         {
           handle: compose(this.options.resolved.middleware, async (job) => handler.handle(job.payload, job)),
           transactions: this.#transactions,
+          steps: this.#steps,
           onStuck: (claimed) => this.#stuck(claimed),
           onBrokenBackoff: ({ queue }, error) =>
             this.options.events.emit({ type: 'engineError', operation: 'backoff', queue, error }),
@@ -302,6 +313,7 @@ export class Worker implements Service {
 
   #ended(ended: EndedAttempt): void {
     this.#settler.add(ended);
+    if (ended.stored) this.#exchange.stored(ended);
     this.#dispatcher.call();
   }
 

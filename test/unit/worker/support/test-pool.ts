@@ -3,6 +3,7 @@ import type { Job } from '../../../../lib/engine/job/job.js';
 import { QUEUE_DEFAULTS } from '../../../../lib/engine/options.js';
 import type { EndedAttempt } from '../../../../lib/engine/worker/attempt.js';
 import type { JobTransactions } from '../../../../lib/engine/worker/job-transactions.js';
+import type { StepStore } from '../../../../lib/engine/worker/step-store.js';
 import { WorkerPool } from '../../../../lib/engine/worker/worker-pool.js';
 
 /** Options of {@link testPool}. */
@@ -32,6 +33,7 @@ export function testPool({
     {
       handle,
       transactions: undefined as unknown as JobTransactions, // no handler here opens one
+      steps: undefined as unknown as StepStore, // nor has steps
       onStuck: () => undefined,
       onBrokenBackoff: () => undefined,
     },
