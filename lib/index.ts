@@ -67,6 +67,8 @@ export type { BatchMiddleware, Middleware } from './engine/worker/middleware.js'
 export type { BatchHandlerOptions, BatchOptions, HandlerOptions } from './engine/job/handler.js';
 export { Job, type ParentResult } from './engine/job/job.js';
 export type { JobBatch } from './engine/job/job-batch.js';
+export type { StepOptions, StepResult, WaitOptions } from './engine/job/step.js';
+export type { EmitOptions } from './engine/publisher/emit-options.js';
 export {
   ack,
   AckOutcome,
@@ -78,6 +80,7 @@ export {
   RejectOutcome,
   retry,
   RetryOutcome,
+  SleepOutcome,
   snooze,
   SnoozeOutcome,
 } from './engine/job/outcome.js';
@@ -182,6 +185,7 @@ export type {
   RetriedEvent,
   ScheduleFiredEvent,
   ScheduleSkippedEvent,
+  SleepingEvent,
   SnoozedEvent,
   StartedEvent,
   StuckEvent,
@@ -199,14 +203,17 @@ export {
   DuplicateHandlerError,
   DuplicateScheduleError,
   EmbeddedPostgresError,
+  EmitOutcomeUnknownError,
   EnqueueOutcomeUnknownError,
   InvalidBatchResultError,
   InvalidHandlerError,
   InvalidOptionsError,
   InvalidPayloadError,
   InvalidQueueNameError,
+  InvalidStepResultError,
   JobCancelledError,
   JobFailedError,
+  JobStepError,
   JobTimeoutError,
   JobTransactionError,
   LeaseLostError,

@@ -9,6 +9,7 @@ import { Listener } from './listener/listener.js';
 import { EffectApplier } from './maintenance/effect-applier.js';
 import { Pruner } from './maintenance/pruner.js';
 import { Expirer } from './maintenance/expirer.js';
+import { EventDeliverer } from './maintenance/event-deliverer.js';
 import { Rescuer } from './maintenance/rescuer.js';
 import type { ResolvedOptions } from './options.js';
 import type { EncodedSchedule } from './schedule/schedule-definition.js';
@@ -44,6 +45,7 @@ export class EngineRun implements Service {
   readonly #effects: EffectApplier;
   readonly #pruner: Pruner;
   readonly #expirer: Expirer;
+  readonly #deliverer: EventDeliverer;
 
   constructor(private readonly options: EngineRunOptions) {
     const { database, events, resolved, scope } = options;
@@ -63,6 +65,11 @@ export class EngineRun implements Service {
     });
     this.#effects = new EffectApplier({ session: this.#session, events });
     this.#pruner = new Pruner({ session: this.#session, events, ages: () => this.#worker.ages });
+    this.#deliverer = new EventDeliverer({
+      session: this.#session,
+      events,
+      onReady: (queue) => this.#worker.hint(queue),
+    });
     this.#promoter = new Promoter({
       session: this.#session,
       events,
@@ -142,6 +149,11 @@ export class EngineRun implements Service {
     this.#scheduler.changed();
   }
 
+  /** A publisher of this process has emitted an event. */
+  emitted(): void {
+    this.#deliverer.call();
+  }
+
   get #parts(): readonly Service[] {
     return [
       ...(this.#listener === undefined ? [] : [this.#listener]),
@@ -149,6 +161,7 @@ export class EngineRun implements Service {
       this.#rescuer,
       this.#effects,
       this.#expirer,
+      this.#deliverer,
       this.#worker,
       this.#pruner,
       this.#scheduler,
@@ -185,6 +198,7 @@ export class EngineRun implements Service {
       events.emit({ type: 'paused', queue: subject });
       this.#worker.paused(subject);
     }
+    if (kind === 'emitted') this.#deliverer.call();
     if (kind === 'resumed') {
       events.emit({ type: 'resumed', queue: subject });
       this.#worker.hint(subject);

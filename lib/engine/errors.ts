@@ -218,6 +218,22 @@ export class EnqueueOutcomeUnknownError extends TaskmasterError {
   }
 }
 
+/** The connection broke after an event was sent and before the answer came: those that wait for it may or may not wake. */
+export class EmitOutcomeUnknownError extends TaskmasterError {
+  readonly code = 'TM_EMIT_OUTCOME_UNKNOWN';
+
+  constructor(
+    readonly event: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `The connection broke while emitting ${JSON.stringify(event)}: those that wait for it may or may not wake. ` +
+        'Emit again only if they tolerate it twice.',
+      options,
+    );
+  }
+}
+
 /** The schema is missing or older than this version needs, and migrations are not set to run. */
 export class SchemaBehindError extends TaskmasterError {
   readonly code = 'TM_SCHEMA_BEHIND';
@@ -382,6 +398,40 @@ export class JobTransactionError extends TaskmasterError {
     readonly reason: string,
   ) {
     super(`job.transaction() of job ${jobId}: ${reason}.`);
+  }
+}
+
+/** A step, sleep or wait of a job was begun where none can be: in a transaction that acks the job, inside a step, or too late. */
+export class JobStepError extends TaskmasterError {
+  readonly code = 'TM_JOB_STEP';
+
+  /** @param call such as `job.step("charge")` */
+  constructor(
+    readonly jobId: string,
+    readonly call: string,
+    readonly reason: string,
+  ) {
+    super(`${call} of job ${jobId}: ${reason}.`);
+  }
+}
+
+/** What a step returned cannot be remembered, since it would not survive JSON. What the step did has been done, unless it was transactional. */
+export class InvalidStepResultError extends TaskmasterError {
+  readonly code = 'TM_INVALID_STEP_RESULT';
+
+  /** @param path where in the result, as in `result.user.tags[3]`; never the value itself */
+  constructor(
+    readonly jobId: string,
+    readonly step: string,
+    readonly path: string,
+    readonly reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `The result of step ${JSON.stringify(step)} of job ${jobId} cannot be stored: ${path}: ${reason}. ` +
+        'Return plain data, or nothing.',
+      options,
+    );
   }
 }
 

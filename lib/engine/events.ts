@@ -58,6 +58,13 @@ export interface SnoozedEvent extends AttemptEventBase {
   /** What was thrown, when a rule for errors made a snooze of it. */
   readonly error?: JobError;
 }
+/** Its handler sleeps or waits for an event: the slot is free, and no attempt is spent. */
+export interface SleepingEvent extends AttemptEventBase {
+  readonly type: 'sleeping';
+  readonly runMs: number;
+  /** When it runs again at the latest, in milliseconds from now; `undefined`: when its event comes. */
+  readonly delayMs: number | undefined;
+}
 /** Somebody cancelled it while it ran, and its handler has ended without an ack; or it was cancelled before it ran again. */
 export interface CancelledEvent extends AttemptEventBase {
   readonly type: 'cancelled';
@@ -171,6 +178,7 @@ export type TaskmasterEvent =
   | RetriedEvent
   | FailedEvent
   | SnoozedEvent
+  | SleepingEvent
   | CancelledEvent
   | ProgressEvent
   | PausedEvent

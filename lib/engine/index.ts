@@ -61,12 +61,15 @@ export type { InputOf, PayloadOf, ResultOf, TaskmasterQueues } from './job/queue
 export { Job } from './job/job.js';
 export type { ParentResult } from './job/job.js';
 export type { JobBatch } from './job/job-batch.js';
+export type { StepOptions, StepResult, WaitOptions } from './job/step.js';
+export type { EmitOptions } from './publisher/emit-options.js';
 export { ack, HandlerOutcome, isHandlerOutcome, rateLimited, reject, retry, snooze } from './job/outcome.js';
 export type {
   AckOutcome,
   RateLimitedOutcome,
   RejectOutcome,
   RetryOutcome,
+  SleepOutcome,
   SnoozeOutcome,
 } from './job/outcome.js';
 export type { Backoff, BackoffPolicy } from './retry/backoff.js';

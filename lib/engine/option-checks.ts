@@ -338,6 +338,52 @@ function checkTimed(checkOptions: Check, subject: string, options: Pick<NewJob, 
   throwProblems(subject, problems);
 }
 
+const sleepTime = check(
+  `a number of milliseconds from 0 to ${MAX_DELAY_MS}`,
+  (value) => typeof value === 'number' && value >= 0 && value <= MAX_DELAY_MS,
+);
+const checkStepCall = object({ name: keyText, work: callable, options: object({ transactional: boolean }) }, [
+  'name',
+  'work',
+]);
+const checkSleepCall = object({ name: keyText, ms: sleepTime }, ['ms']);
+const checkWaitCall = object({ event: keyText, options: object({ timeoutMs: period, name: keyText }) }, [
+  'event',
+]);
+const checkEmitCall = object(
+  {
+    event: keyText,
+    options: object({ keepMs: delay, tx: check('something with a query(text, values) method', hasQuery) }),
+  },
+  ['event'],
+);
+
+/** The arguments of `job.step()`. @throws InvalidOptionsError listing every problem */
+export function checkStep(name: unknown, work: unknown, options: unknown): void {
+  checkCall('job.step()', checkStepCall, { name, work, options });
+}
+
+/** The arguments of `job.sleep()`. @throws InvalidOptionsError listing every problem */
+export function checkSleep(name: unknown, ms: unknown): void {
+  checkCall('job.sleep()', checkSleepCall, { name, ms });
+}
+
+/** The arguments of `job.waitForEvent()`. @throws InvalidOptionsError listing every problem */
+export function checkWait(event: unknown, options: unknown): void {
+  checkCall('job.waitForEvent()', checkWaitCall, { event, options });
+}
+
+/** The arguments of `publisher.emit()`; its payload is checked elsewhere. @throws InvalidOptionsError listing every problem */
+export function checkEmit(event: unknown, options: unknown): void {
+  checkCall('emit()', checkEmitCall, { event, options });
+}
+
+function checkCall(subject: string, checkArguments: Check, given: object): void {
+  const problems: string[] = [];
+  checkArguments(given, '', problems);
+  throwProblems(subject, problems);
+}
+
 /** Something that names a queue: a name, or a definition with its options. */
 export const queueReference: Check = (value, at, problems) => {
   if (typeof value === 'string') return checkName(value, at, problems);

@@ -93,6 +93,7 @@ export class Taskmaster {
       target: () => this.#database.target,
       limitsOf: (queue) => this.#handlers.limitsOf(queue),
       onCommitted: (queue, delayMs) => this.#run?.committed(queue, delayMs),
+      onEmitted: () => this.#run?.emitted(),
     });
     this.admin = this.#createAdmin(statements);
   }

@@ -54,6 +54,14 @@ export function logLineOf(event: TaskmasterEvent): LogLine | undefined {
         attempt: event.runCount,
         delay: ms(event.delayMs),
       });
+    case 'sleeping':
+      return logged('debug', {
+        ...job(event),
+        status: 'sleep',
+        attempt: event.runCount,
+        time: ms(event.runMs),
+        ...(event.delayMs === undefined ? {} : { delay: ms(event.delayMs) }),
+      });
     case 'cancelled':
       return logged('log', {
         ...job(event),

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import type { AnyQueue } from '../engine/job/queue.js';
 import type { InputOf, ResultOf } from '../engine/job/queue-types.js';
+import type { EmitOptions } from '../engine/publisher/emit-options.js';
 import type { EnqueuedJob, EnqueueOptions, NewJob } from '../engine/publisher/enqueue-options.js';
 import type { Flow } from '../engine/publisher/flow.js';
 import type { CallOptions } from '../engine/publisher/publisher.js';
@@ -81,7 +82,16 @@ export class PublisherService {
     return this.core.engine.publisher.flow(build, options);
   }
 
-  /** Runs `work` in a transaction that the calls to `enqueue` inside it join; commits when it returns, rolls back when it throws. */
+  /**
+   * Wakes all jobs that wait for this event with `job.waitForEvent`; it is their payload. Resolves when it is committed; with `tx`, or inside
+   * {@link withTransaction}, when it is part of that transaction.
+   */
+  async emit(event: string, payload?: unknown, options?: EmitOptions): Promise<void> {
+    await this.core.open();
+    return this.core.engine.publisher.emit(event, payload, options);
+  }
+
+  /** Runs `work` in a transaction that the calls to `enqueue` and `emit` inside it join; commits when it returns, rolls back when it throws. */
   async withTransaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
     await this.core.open();
     return this.core.engine.publisher.withTransaction(work);

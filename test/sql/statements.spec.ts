@@ -45,6 +45,10 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   apply_effects: { takes: ['integer'], gives: { applied: 'integer' } },
   arm_bells: { takes: ['text[]'], gives: { pg_advisory_lock_shared: 'void' } },
   await_results: { takes: ['bigint[]'], gives: {} },
+  begin_wait: {
+    takes: ['bigint', 'bigint', 'text', 'text', 'integer', 'text', 'double precision'],
+    gives: { finished: 'boolean', result: 'text' },
+  },
   cancelled_jobs: { takes: ['integer'], gives: { id: 'bigint' } },
   claim_alone: {
     takes: ['integer', 'text[]'],
@@ -67,11 +71,16 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   count_failed_jobs: COUNT,
   count_scheduled_jobs: COUNT,
   count_waiting_jobs: COUNT,
-  disarm_bells: { takes: ['text[]'], gives: { pg_advisory_unlock_shared: 'boolean' } },
   database_clock: { takes: [], gives: { now: 'text' } },
   define_schedules: { takes: ['json', 'text[]'], gives: { name: 'text' } },
   delete_schedule: { takes: ['text'], gives: { name: 'text' } },
+  deliver_events: {
+    takes: ['integer'],
+    gives: { delivered: 'integer', ended: 'integer', held: 'integer', queues: 'text[]' },
+  },
+  disarm_bells: { takes: ['text[]'], gives: { pg_advisory_unlock_shared: 'boolean' } },
   due_schedules: { takes: ['integer'], gives: { facts: 'text' } },
+  emit_event: { takes: ['json'], gives: { emitted: 'boolean' } },
   enqueue_jobs: { takes: ['json'], gives: { id: 'bigint' } },
   enqueue_rules: { takes: ['json'], gives: { id: 'bigint', deduplicated: 'boolean' } },
   expire_jobs: { takes: ['integer'], gives: { id: 'bigint', queue_name: 'text', run_count: 'integer' } },
@@ -79,10 +88,6 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   find_failed_jobs: FIND,
   find_scheduled_jobs: FIND,
   find_waiting_jobs: FIND,
-  heartbeat: {
-    takes: ['integer', 'double precision'],
-    gives: { now_ms: 'double precision', workers: 'integer', relaxed: 'text' },
-  },
   finish_jobs: {
     takes: ['text', 'bigint[]', 'bigint[]', 'text[]', 'double precision[]', 'bigint[]'],
     gives: { id: 'bigint', outcome: 'text' },
@@ -92,11 +97,16 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
     gives: { schedule: 'text', queue: 'text', due: 'text', job: 'text' },
   },
   get_schedule: { takes: ['text'], gives: { schedule: 'text' } },
+  heartbeat: {
+    takes: ['integer', 'double precision'],
+    gives: { now_ms: 'double precision', workers: 'integer', relaxed: 'text' },
+  },
   hold_queues: { takes: ['text[]', 'double precision[]'], gives: {} },
   job_results: { takes: ['bigint[]'], gives: { id: 'bigint', state: 'text', result: 'text', error: 'text' } },
   list_jobs: { takes: [...MATCH, 'text[]', 'bigint', 'bigint'], gives: { job: 'text' } },
   list_leases: { takes: ['integer'], gives: { id: 'bigint', settled: 'boolean' } },
   list_schedules: { takes: ['text', 'text', 'integer'], gives: { schedule: 'text' } },
+  load_steps: { takes: ['bigint'], gives: { kind: 'text', name: 'text', nth: 'integer', result: 'text' } },
   lock_job: { takes: ['bigint', 'bigint'], gives: { id: 'bigint' } },
   newest_job: { takes: [], gives: { id: 'text' } },
   next_due: { takes: [], gives: { in_ms: 'double precision' } },
@@ -109,6 +119,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
     takes: ['bigint'],
     gives: { id: 'bigint', queue: 'text', outcome: 'text', result: 'text' },
   },
+  park_job: { takes: ['bigint', 'bigint'], gives: { queue: 'text', in_ms: 'double precision' } },
   pause_schedule: { takes: ['text', 'text'], gives: { schedule: 'text' } },
   promote_jobs: { takes: ['integer'], gives: { queue_name: 'text', count: 'integer', rung: 'bigint' } },
   prune: { takes: ['integer'], gives: { problem: 'text' } },
@@ -133,6 +144,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   resume_schedule: { takes: ['text'], gives: { schedule: 'text' } },
   retry_jobs: { takes: ['bigint[]', 'bigint[]'], gives: { id: 'text', queue_name: 'text' } },
   store_schedule: { takes: ['json'], gives: { schedule: 'text' } },
+  store_step: { takes: ['bigint', 'bigint', 'text', 'jsonb'], gives: { id: 'bigint' } },
   sweep_jobs: {
     takes: ['integer', 'text[]', 'integer[]', 'boolean'],
     gives: {

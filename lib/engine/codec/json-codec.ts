@@ -19,6 +19,12 @@ export function mayPollute(text: string): boolean {
   return text.includes('__proto__') || text.includes('"constructor"') || text.includes('\\u');
 }
 
+/** The value of JSON text that is stored, without keys that pollute prototypes. */
+export function decodeJson(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  return mayPollute(text) ? safePayload(value) : value;
+}
+
 /**
  * Removes keys that would change a prototype once the payload is merged into something: own `__proto__` at any depth, and
  * `prototype` below `constructor`. Payloads encoded here have neither; those of other producers, plain SQL among them, may.

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { type DeadLetter, deadLetterOf, type StoredDeadLetter } from './dead-letter.js';
+import type { DurableSteps, StepOptions, StepResult, StepWork, WaitOptions } from './step.js';
 
 /** What a claim tells about a job. Made by the row reader of the claim statements. */
 export interface ClaimedJob {
@@ -71,7 +72,10 @@ export interface JobContext {
   progress(value: unknown): void;
   log(line: string): void;
   parents(): Promise<ParentResult[]>;
+  readonly steps: DurableSteps;
 }
+
+const NO_OPTIONS = Object.freeze({});
 
 /** One attempt at a job, as the handler sees it. */
 export class Job<Payload = unknown> {
@@ -173,5 +177,53 @@ export class Job<Payload = unknown> {
    */
   transaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
     return this.#context.transaction(work);
+  }
+
+  /**
+   * Does something once in the life of the job and remembers its result: later attempts get the result and `work` is not called. What `work` throws
+   * is not remembered. It may happen again when the process dies before its result is stored, unless it is `transactional`.
+   * The result is JSON, also the first time: a `Date` comes back as text. Steps under way in parallel are fine, a step in a step is not.
+   *
+   * @param name tells it from the other steps of the job, in at most 256 bytes; a second call with it gets the same result
+   * @throws LeaseLostError when the job no longer belongs to this worker; nothing is remembered
+   * @throws InvalidStepResultError, JobStepError, InvalidOptionsError
+   */
+  step<T>(name: string, work: () => T | PromiseLike<T>): Promise<StepResult<T>>;
+  step<T>(
+    name: string,
+    options: StepOptions & { readonly transactional: true },
+    work: (tx: pg.PoolClient) => T | PromiseLike<T>,
+  ): Promise<StepResult<T>>;
+  step(name: string, first: StepOptions | StepWork, second?: StepWork): Promise<unknown> {
+    const [options, work] = typeof first === 'function' ? [NO_OPTIONS, first] : [first, second];
+    return this.#context.steps.step(name, work as StepWork, options);
+  }
+
+  /**
+   * Gives the slot back and goes on after so many milliseconds, by the database's clock: the attempt ends here, by an error that must not be
+   * caught, without counting, and the handler runs again from its beginning, past its remembered steps, until this call returns at once.
+   * Steps that are under way in parallel are waited for first.
+   *
+   * @param name tells it from other sleeps of the job; without one their order does
+   * @throws SleepOutcome
+   */
+  sleep(ms: number): Promise<void>;
+  sleep(name: string, ms: number): Promise<void>;
+  sleep(first: string | number, second?: number): Promise<void> {
+    return typeof first === 'string'
+      ? this.#context.steps.sleep(first, second as number)
+      : this.#context.steps.sleep(undefined, first);
+  }
+
+  /**
+   * As {@link sleep}, until somebody emits the event, and resolves with its payload; or with `undefined` when `timeoutMs` is over, which
+   * stays so. Each wait of a job gets an event that the job has not had yet. What was emitted before the first call is missed, unless it was
+   * kept: see `keepMs` of `emit`.
+   *
+   * @param event of at most 256 bytes, such as `order:42:paid`
+   * @throws SleepOutcome
+   */
+  waitForEvent<T = unknown>(event: string, options: WaitOptions = NO_OPTIONS): Promise<T | undefined> {
+    return this.#context.steps.waitForEvent(event, options) as Promise<T | undefined>;
   }
 }

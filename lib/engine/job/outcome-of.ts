@@ -4,6 +4,7 @@ import type {
   RateLimitedOutcome,
   RejectOutcome,
   RetryOutcome,
+  SleepOutcome,
   SnoozeOutcome,
 } from './outcome.js';
 
@@ -38,7 +39,7 @@ function outcomeIn(value: unknown): Outcome | undefined {
 }
 
 function spoken(
-  said: AckOutcome | RejectOutcome | RetryOutcome | SnoozeOutcome | RateLimitedOutcome,
+  said: AckOutcome | RejectOutcome | RetryOutcome | SnoozeOutcome | RateLimitedOutcome | SleepOutcome,
 ): Outcome {
   switch (said.kind) {
     case 'ack':
@@ -51,6 +52,9 @@ function spoken(
       return { kind: 'snooze', delayMs: said.delayMs };
     case 'rateLimited':
       return { kind: 'rateLimited', retryAfterMs: said.retryAfterMs };
+    case 'sleep':
+      // That of this job is known to its attempt, which does not ask here.
+      return { kind: 'error', error: new TypeError('The handler ended with the sleep of another job.') };
   }
   // Reached by a newer copy of this package: what it meant is unknown, and an ack would lose the job.
   return {

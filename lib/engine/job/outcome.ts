@@ -4,10 +4,10 @@
  */
 const OUTCOME = Symbol.for('taskmaster:outcome');
 
-/** Base of the values made by `ack`, `reject`, `retry`, `snooze` and `rateLimited`. */
+/** Base of the values made by `ack`, `reject`, `retry`, `snooze` and `rateLimited`, and of what `job.sleep` throws. */
 export abstract class HandlerOutcome extends Error {
   readonly [OUTCOME] = true;
-  abstract readonly kind: 'ack' | 'reject' | 'retry' | 'snooze' | 'rateLimited';
+  abstract readonly kind: 'ack' | 'reject' | 'retry' | 'snooze' | 'rateLimited' | 'sleep';
 }
 
 /** Done; see {@link ack}. */
@@ -58,6 +58,18 @@ export class RateLimitedOutcome extends HandlerOutcome {
   }
 }
 
+/**
+ * Thrown by `job.sleep` and `job.waitForEvent` to end the attempt, whose job is parked then. Let it through: whatever becomes of it, the
+ * attempt ends as sleeping. It is never made by hand.
+ */
+export class SleepOutcome extends HandlerOutcome {
+  readonly kind = 'sleep';
+  override readonly name = 'Sleep';
+  constructor() {
+    super('the job sleeps, and its handler will run again');
+  }
+}
+
 /** Done. `return ack(value)` says the same as `return value`. */
 export function ack(result?: unknown): AckOutcome {
   return new AckOutcome(result);
@@ -103,7 +115,7 @@ export function rateLimited({ retryAfterMs }: { readonly retryAfterMs: number })
 /** True for the values made here, also by another copy of this package. */
 export function isHandlerOutcome(
   value: unknown,
-): value is AckOutcome | RejectOutcome | RetryOutcome | SnoozeOutcome | RateLimitedOutcome {
+): value is AckOutcome | RejectOutcome | RetryOutcome | SnoozeOutcome | RateLimitedOutcome | SleepOutcome {
   return typeof value === 'object' && value !== null && OUTCOME in value;
 }
 

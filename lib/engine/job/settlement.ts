@@ -20,6 +20,8 @@ export type Settlement =
   | { readonly kind: 'snooze'; readonly delayMs: number; readonly error?: JobError }
   /** As snooze, and nothing of the queue starts before. */
   | { readonly kind: 'hold'; readonly delayMs: number }
+  /** Parked by its own attempt until it wakes, in so many milliseconds; `undefined`: when its event comes. */
+  | { readonly kind: 'sleep'; readonly delayMs: number | undefined }
   /** Somebody has cancelled it, and its handler has ended without an ack. */
   | { readonly kind: 'cancel' }
   /** Handed back unfinished: runs again at once, elsewhere, and no attempt is spent. */

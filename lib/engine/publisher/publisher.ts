@@ -7,20 +7,24 @@ import { inTransaction, type TransactionScope } from '../connection/transaction.
 import {
   ClosedError,
   DatabaseUnreachableError,
+  EmitOutcomeUnknownError,
   EnqueueOutcomeUnknownError,
   InvalidOptionsError,
   NotOpenError,
   TaskmasterError,
 } from '../errors.js';
 import type { EventHub } from '../events.js';
-import { checkNewJobOptions, checkResultOptions } from '../option-checks.js';
+import { encodeJson } from '../codec/json-codec.js';
+import { checkEmit, checkNewJobOptions, checkResultOptions } from '../option-checks.js';
 import type { AnyQueue } from '../job/queue.js';
 import type { QueueLimits } from '../job/queue-definition.js';
 import { queueNameOf } from '../job/queue-name.js';
 import { pause } from '../lifecycle/pause.js';
+import { emitEvent } from '../sql/emit-events.js';
 import { enqueueJobs, type EnqueuedRow, enqueueRules } from '../sql/enqueue-jobs.js';
 import type { Tables } from '../sql/tables.js';
 import { encodedChunks } from './encoded-chunks.js';
+import type { EmitOptions } from './emit-options.js';
 import { EnqueueBatcher } from './enqueue-batcher.js';
 import {
   type EnqueuedJob,
@@ -46,6 +50,8 @@ export interface PublisherOptions {
   readonly target: () => string;
   /** A job is committed, and due in so many milliseconds; `undefined`: ready. */
   readonly onCommitted: (queue: string, delayMs: number | undefined) => void;
+  /** An event is committed. */
+  readonly onEmitted: () => void;
   /** What is known here of a queue that is given by its name. */
   readonly limitsOf: (queue: string) => QueueLimits | undefined;
   readonly results: ResultWatch;
@@ -180,6 +186,32 @@ export class Publisher {
     return this.withTransaction((client) => this.#storeFlow(builder, client));
   }
 
+  /**
+   * Wakes all jobs that wait for this event; it is their payload. Resolves once it is committed, or, in a transaction of yours, once it is stored.
+   *
+   * @param event of at most 256 bytes, such as `order:42:paid`
+   * @throws InvalidOptionsError, InvalidPayloadError, PayloadTooLargeError before anything is sent
+   * @throws DatabaseUnreachableError when nothing was emitted; EmitOutcomeUnknownError when that is unknown
+   * @throws ClosedError after the engine was closed
+   */
+  async emit(event: string, payload?: unknown, options: EmitOptions = NO_OPTIONS): Promise<void> {
+    this.#assertOpen('emit');
+    checkEmit(event, options);
+    const args = {
+      event,
+      payload: encodeJson(payload, { maxBytes: this.options.maxPayloadBytes }),
+      keepMs: options.keepMs ?? 0,
+    };
+    const query = { text: emitEvent.text(this.options.tables), values: emitEvent.values(args) };
+    const tx = options.tx ?? this.options.scope.current;
+    if (tx === undefined) return this.#waitedFor(this.#emit(event, query));
+    try {
+      await tx.query(query.text, query.values);
+    } catch (error) {
+      throw databaseErrorOf('emit', error);
+    }
+  }
+
   /** Runs `work` in a transaction of the pool; every `enqueue` inside joins it. Commits on return, rolls back on throw. */
   withTransaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T> {
     this.#assertOpen();
@@ -226,9 +258,9 @@ export class Publisher {
     return call.finally(() => this.#calls.delete(call));
   }
 
-  #assertOpen(): void {
-    if (this.#state === 'closed') throw new ClosedError('enqueue');
-    if (this.#state === 'new') throw new NotOpenError('enqueue');
+  #assertOpen(operation = 'enqueue'): void {
+    if (this.#state === 'closed') throw new ClosedError(operation);
+    if (this.#state === 'new') throw new NotOpenError(operation);
   }
 
   async #encode(queue: AnyQueue, payload: unknown, options: JobOptions): Promise<EncodedJob> {
@@ -264,16 +296,33 @@ export class Publisher {
 
   /** Stores jobs by one statement, in a transaction of its own. */
   async #store(jobs: readonly EncodedJob[]): Promise<readonly EnqueuedRow[]> {
+    const rows = await this.#send<EnqueuedRow>(this.#query(jobs), (error) => outcomeOf(error, jobs));
+    this.#committed(jobs);
+    return rows;
+  }
+
+  async #emit(event: string, query: pg.QueryConfig): Promise<void> {
+    await this.#send(query, (error) =>
+      isConnectionFailure(error)
+        ? new EmitOutcomeUnknownError(event, { cause: error })
+        : databaseErrorOf('emit', error),
+    );
+    this.options.onEmitted();
+  }
+
+  /** Runs one statement in a transaction of its own. */
+  async #send<Row extends pg.QueryResultRow>(
+    query: pg.QueryConfig,
+    failureOf: (error: unknown) => TaskmasterError,
+  ): Promise<readonly Row[]> {
     const { client, release } = await checkOut(this.#pool);
     let broken: Error | undefined;
     this.#sending.add(client);
     try {
-      const { rows } = await client.query<EnqueuedRow>(this.#query(jobs));
-      this.#committed(jobs);
-      return rows;
+      return (await client.query<Row>(query)).rows;
     } catch (error) {
       if (isConnectionFailure(error)) broken = error as Error;
-      throw outcomeOf(error, jobs);
+      throw failureOf(error);
     } finally {
       this.#sending.delete(client);
       release(broken);

@@ -20,6 +20,8 @@ export interface Tables {
   readonly starts: string;
   readonly schedules: string;
   readonly scheduleJobs: string;
+  readonly steps: string;
+  readonly emitted: string;
   readonly migrations: string;
   /** The one notification channel of the schema: `tm_` and 16 hex digits. */
   readonly channel: string;
@@ -53,6 +55,8 @@ export function tablesOf(schema: string): Tables {
     starts: table('starts'),
     schedules: table('schedules'),
     scheduleJobs: table('schedule_jobs'),
+    steps: table('steps'),
+    emitted: table('emitted'),
     migrations: table('migrations'),
     channel: `tm_${digest.slice(0, 16)}`,
     prefix: `tm_${digest.slice(0, 8)}_`,

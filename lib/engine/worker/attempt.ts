@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { safePayload } from '../codec/json-codec.js';
 import { validatePayload } from '../codec/payload-schema.js';
-import { JobCancelledError, JobTimeoutError, JobTransactionError } from '../errors.js';
+import { JobCancelledError, JobStepError, JobTimeoutError, JobTransactionError } from '../errors.js';
 import type { Handler } from '../job/handler.js';
 import { type ClaimedJob, Job, type JobContext, type ParentResult } from '../job/job.js';
 import { JOB_FLAGS } from '../job/job-flags.js';
@@ -14,7 +14,9 @@ import type { Backoff } from '../retry/backoff.js';
 import { mostAttempts, ruleFor } from '../retry/error-rule.js';
 import { delayOf } from '../retry/retry-delay.js';
 import type { JobNotes } from './job-notes.js';
+import { JobSteps } from './job-steps.js';
 import { RolledBack, type JobTransactions } from './job-transactions.js';
+import type { StepStore } from './step-store.js';
 
 /** An attempt that has ended, and how it is to be settled. */
 export interface EndedAttempt {
@@ -24,7 +26,7 @@ export interface EndedAttempt {
   readonly keepMs: number;
   /** Time in the handler, in milliseconds. */
   readonly runMs: number;
-  /** The ack is stored already, by the job's own transaction. */
+  /** It is stored already: the ack by the job's own transaction, the sleep by the attempt. */
   readonly stored: boolean;
 }
 
@@ -35,6 +37,7 @@ export interface AttemptContext {
   readonly handle: (job: Job) => unknown;
   readonly transactions: JobTransactions;
   readonly notes: JobNotes;
+  readonly steps: StepStore;
   /** The outcome is decided: called once, and before the attempt's promise resolves. */
   readonly onEnded: (ended: EndedAttempt) => void;
   /** The handler has outlived its timeout. */
@@ -61,6 +64,7 @@ export class Attempt implements JobContext {
   #cut: AbortController | undefined;
   #cutOff: (() => void) | undefined;
   #resolve: (() => void) | undefined;
+  #steps: JobSteps | undefined;
   tx: pg.PoolClient | undefined;
 
   constructor(
@@ -77,6 +81,15 @@ export class Attempt implements JobContext {
     this.#abort ??= new AbortController();
     if (this.#abortReason !== undefined && !this.#abort.signal.aborted) this.#abort.abort(this.#abortReason);
     return this.#abort.signal;
+  }
+
+  /** Made when somebody asks for it: most handlers have no steps. */
+  get steps(): JobSteps {
+    return (this.#steps ??= new JobSteps({
+      claimed: this.claimed,
+      store: this.context.steps,
+      refusal: (call) => this.#stepRefusal(call),
+    }));
   }
 
   /** Resolves when the attempt has ended and its slot is free. Never rejects. */
@@ -104,6 +117,7 @@ export class Attempt implements JobContext {
   abort(reason: Error): void {
     this.#abortReason ??= reason;
     this.#abort?.abort(this.#abortReason);
+    this.#steps?.tell(this.#abortReason);
   }
 
   /** Hands the job back, unfinished and uncounted, without waiting for the handler any longer. */
@@ -119,6 +133,7 @@ export class Attempt implements JobContext {
   async #transact<T>(work: (tx: pg.PoolClient) => Promise<T>, resultOf: (answer: T) => unknown): Promise<T> {
     if (this.#transaction !== 'none') throw new JobTransactionError(this.claimed.id, 'called a second time');
     if (this.#ended) throw new JobTransactionError(this.claimed.id, 'the attempt has ended');
+    this.#steps?.assertAwake();
     this.#transaction = 'open';
     this.#cut = new AbortController();
     try {
@@ -214,7 +229,30 @@ export class Attempt implements JobContext {
   #conclude(outcome: Outcome): void {
     if (this.#ended) return;
     if (this.#transaction === 'committed') return this.#endCommitted();
+    if (this.#steps?.asleep === true) return void this.#park(this.#steps);
     this.#end(this.#settlement(outcome));
+  }
+
+  /** Whatever the handler made of being told that the job sleeps, an error or a result, it sleeps: what it did not wait for is not done. */
+  async #park(steps: JobSteps): Promise<void> {
+    clearTimeout(this.#timer);
+    if (this.#abortReason instanceof JobCancelledError) return this.#end({ kind: 'cancel' });
+    try {
+      this.#end({ kind: 'sleep', delayMs: await steps.park() }, true);
+    } catch (error) {
+      this.#end(this.#settlement({ kind: 'error', error }));
+    }
+  }
+
+  #stepRefusal(call: string): Error | undefined {
+    if (this.#abortReason !== undefined) return this.#abortReason;
+    if (this.#ended) return new JobStepError(this.claimed.id, call, 'the attempt has ended');
+    if (this.#transaction === 'none') return undefined;
+    return new JobStepError(
+      this.claimed.id,
+      call,
+      'a transaction that acks the job leaves nothing to be remembered; begin its steps before it',
+    );
   }
 
   #endCommitted(): void {
@@ -250,6 +288,7 @@ export class Attempt implements JobContext {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#timer);
+    this.#steps?.end();
     this.context.onEnded({
       claimed: this.claimed,
       settlement,

@@ -1,6 +1,7 @@
 import type { Session } from '../connection/session.js';
 import { reportFailure } from '../connection/pg-errors.js';
 import type { EventHub } from '../events.js';
+import { JOB_FLAGS } from '../job/job-flags.js';
 import {
   ackAndClaimJobs,
   ackJobs,
@@ -124,6 +125,11 @@ export class Exchange {
     else isolation.gone();
   }
 
+  /** An attempt has ended that is stored already. */
+  stored(ended: EndedAttempt): void {
+    this.#madeRoom([ended]);
+  }
+
   /** Gives back leases whose jobs have not started here. */
   async giveBack(leases: readonly string[]): Promise<void> {
     await this.parts.session.run(releaseLeases, { leases }).catch((error: unknown) => {
@@ -212,7 +218,7 @@ export class Exchange {
     if (limited.any) {
       for (const { claimed } of ended) if (limited.has(claimed.queue)) claimer.hint(claimed.queue);
     }
-    if (ended.some(({ claimed }) => claimed.flags !== 0)) onEffects();
+    if (ended.some(({ claimed }) => (claimed.flags & ~JOB_FLAGS.hasSteps) !== 0)) onEffects();
   }
 
   /** Only now: whoever looked before the commit would have seen nothing, and gone to sleep. */

@@ -42,16 +42,23 @@ export class JobTransactions {
     resultOf: (answer: T) => unknown,
     cut: AbortSignal,
   ): Promise<T> {
+    return this.within(async (client) => {
+      await this.#lock(client, claimed);
+      const result = await work(client);
+      if (!cut.aborted) await this.#ack(client, { claimed, keepMs }, resultOf(result));
+      return result;
+    }, cut);
+  }
+
+  /** Runs `work` in a transaction that `enqueue` joins, and commits. Cut off as by {@link run}. */
+  async within<T>(work: (tx: pg.PoolClient) => Promise<T>, cut: AbortSignal): Promise<T> {
     let backend: number | undefined;
     try {
       return await inTransaction(
         this.pool,
-        async (client) => {
+        (client) => {
           backend = (client as unknown as { processID: number }).processID;
-          await this.#lock(client, claimed);
-          const result = await this.scope.run(client, () => work(client));
-          if (!cut.aborted) await this.#ack(client, { claimed, keepMs }, resultOf(result));
-          return result;
+          return this.scope.run(client, () => work(client));
         },
         cut,
       );

@@ -206,6 +206,7 @@ export class Settler {
         return { id, seq, delayMs: 0, counted: false, error: null };
       case 'complete':
       case 'cancel':
+      case 'sleep':
         throw new TypeError(`${settlement.kind} is not a reschedule`);
     }
   }
@@ -243,6 +244,8 @@ export class Settler {
         });
       case 'hold':
         return this.events.emit({ type: 'snoozed', ...attempt, delayMs: settlement.delayMs });
+      case 'sleep':
+        return this.events.emit({ type: 'sleeping', ...attempt, runMs, delayMs: settlement.delayMs });
       case 'release':
         return this.events.emit({ type: 'released', ...attempt });
     }

@@ -33,6 +33,7 @@ import { compose } from './middleware.js';
 import { Pacer } from './pacer.js';
 import { Reconciler } from './reconciler.js';
 import { Settler } from './settler.js';
+import { StepStore } from './step-store.js';
 import { SweepClock } from './sweep-clock.js';
 import { type PoolObserver, WorkerPool } from './worker-pool.js';
 
@@ -78,6 +79,7 @@ export class Worker implements Service {
   readonly #transactions: JobTransactions;
   readonly #notes: JobNotes;
   readonly #batchPools: BatchPool[] = [];
+  readonly #steps: StepStore;
   readonly #forced = new AbortController();
   #started = false;
   #drained: (() => void) | undefined;
@@ -86,6 +88,14 @@ export class Worker implements Service {
     const { session, tables, events, resolved } = options;
     this.#transactions = new JobTransactions(options.pool, tables, options.scope);
     this.#notes = new JobNotes(session, events);
+    this.#steps = new StepStore({
+      pool: options.pool,
+      tables,
+      transactions: this.#transactions,
+      maxResultBytes: resolved.maxPayloadBytes,
+      onScheduled: options.onScheduled,
+      onReady: (queue) => this.hint(queue),
+    });
     this.#settler = new Settler(this.#book, events);
     this.#keeper = new LeaseKeeper({
       session,
@@ -279,6 +289,7 @@ export class Worker implements Service {
     return {
       transactions: this.#transactions,
       notes: this.#notes,
+      steps: this.#steps,
       onStuck: (claimed) => this.#stuck(claimed),
       onBrokenPolicy: ({ queue }, operation, error) =>
         this.options.events.emit({ type: 'engineError', operation, queue, error }),
@@ -349,6 +360,7 @@ export class Worker implements Service {
 
   #ended(ended: EndedAttempt): void {
     this.#settler.add(ended);
+    if (ended.stored) this.#exchange.stored(ended);
     this.#dispatcher.call();
   }
 

@@ -4,6 +4,7 @@ import { QUEUE_DEFAULTS } from '../../../../lib/engine/options.js';
 import type { EndedAttempt } from '../../../../lib/engine/worker/attempt.js';
 import { BatchPool } from '../../../../lib/engine/worker/batch-pool.js';
 import type { JobNotes } from '../../../../lib/engine/worker/job-notes.js';
+import type { StepStore } from '../../../../lib/engine/worker/step-store.js';
 import type { JobTransactions } from '../../../../lib/engine/worker/job-transactions.js';
 
 /** Options of {@link testBatchPool}. */
@@ -42,6 +43,7 @@ export function testBatchPool({
       },
       transactions: undefined as unknown as JobTransactions, // no handler here opens one
       notes: undefined as unknown as JobNotes, // nor says anything about its jobs
+      steps: undefined as unknown as StepStore, // nor has steps
       onStuck: () => undefined,
       onBrokenPolicy: () => undefined,
     },

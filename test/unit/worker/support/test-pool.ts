@@ -4,6 +4,7 @@ import { QUEUE_DEFAULTS } from '../../../../lib/engine/options.js';
 import type { EndedAttempt } from '../../../../lib/engine/worker/attempt.js';
 import type { JobNotes } from '../../../../lib/engine/worker/job-notes.js';
 import type { JobTransactions } from '../../../../lib/engine/worker/job-transactions.js';
+import type { StepStore } from '../../../../lib/engine/worker/step-store.js';
 import { WorkerPool } from '../../../../lib/engine/worker/worker-pool.js';
 
 /** Options of {@link testPool}. */
@@ -35,6 +36,7 @@ export function testPool({
       handle,
       transactions: undefined as unknown as JobTransactions, // no handler here opens one
       notes: undefined as unknown as JobNotes, // nor says anything about its job
+      steps: undefined as unknown as StepStore, // nor has steps
       onStuck: () => undefined,
       onBrokenPolicy: () => undefined,
     },
