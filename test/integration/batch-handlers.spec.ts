@@ -421,7 +421,7 @@ describe('the registration of a handler of batches', () => {
       batch: { size: 5 },
       handleBatch: () => undefined,
     };
-    taskmaster.register({ ...complete, ...registration } as BatchHandlerRegistration);
+    taskmaster.register({ ...complete, ...registration });
     return taskmaster;
   };
   const problemsOf = async (registration: object) => {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ackJobs, claimJobs } from '../../lib/engine/sql/claim-jobs.js';
@@ -92,7 +93,7 @@ class Actor {
       await this.publisher.enqueue('mail', [this.#number()], merging(key));
       throw new Error('rolled back');
     });
-    await expect(rolledBack).rejects.toThrow('rolled back');
+    await assert.rejects(rolledBack, { message: 'rolled back' });
   }
 
   #number(): number {
