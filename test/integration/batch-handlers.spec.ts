@@ -11,7 +11,6 @@ import {
   reject,
   retry,
   snooze,
-  type BatchHandlerRegistration,
 } from '../../lib/engine/index.js';
 import { engine } from '../support/engine.js';
 import { eventually } from '../support/eventually.js';
