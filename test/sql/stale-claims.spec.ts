@@ -65,6 +65,31 @@ describe('a claim with an old snapshot', () => {
     expect(rows).toMatchObject([{ id: second, queue_name: 'mail' }, { queue_name: 'source' }]);
   });
 
+  it('takes no job that has been cancelled since', async () => {
+    const { first, second, idsIn, other, pass, run, tables } = await setup();
+    const { rows } = await other.query(`select ${tables.schema}.cancel($1) as answer`, [first]);
+    expect(rows).toEqual([{ answer: 'cancelled' }]);
+    expect(idsIn(await pass())).toEqual([]);
+    expect(idsIn(await run(claimJobs, CLAIM))).toEqual([second]);
+  });
+
+  it('takes no job that has moved to another lane since, because it has waited for long', async () => {
+    const { idsIn, other, pass, tables } = await setup();
+    await other.query(`insert into ${tables.queues} (name, ageing_ms) values ('mail', 1000)`);
+    await other.query(`insert into ${tables.lanes} (queue_name, priority) values ('mail', -1)`);
+    await other.query(`update ${tables.jobs} set ready_at = now() - interval '1 minute'`);
+    await other.query(`select ${tables.schema}.age_jobs(100)`);
+    const { rows } = await other.query(`select priority from ${tables.jobs}`);
+    expect(rows).toEqual([{ priority: -1 }, { priority: -1 }]);
+    expect(idsIn(await pass())).toEqual([]);
+  });
+
+  it('takes nothing of a queue that has got a limit since', async () => {
+    const { idsIn, other, pass, tables } = await setup();
+    await other.query(`insert into ${tables.queues} (name, max_running) values ('mail', 1)`);
+    expect(idsIn(await pass())).toEqual([]);
+  });
+
   it('takes all there is when nothing has been taken away', async () => {
     const { first, second, idsIn, other, pass, tables } = await setup();
     await other.query(`insert into ${tables.jobs} (queue_name, payload) values ('mail', '3')`);

@@ -87,7 +87,7 @@ create trigger lane_mode before insert on {{schema}}.lanes for each row execute 
 
 create function {{schema}}.queue_limits() returns trigger language plpgsql as $$
 begin
-  update {{schema}}.lanes set mode = case when new.limited then 'l' else 'c' end where queue_name = new.name;
+  update {{schema}}.lanes set mode = case when new.limited then 'l' else 'c' end, epoch = epoch + 1 where queue_name = new.name;
   return null;
 end $$;
 create trigger queue_limits after insert or update of max_running, rate_limit, rate_by_group on {{schema}}.queues
@@ -316,9 +316,7 @@ create function {{schema}}.cancel(job_id bigint) returns text language plpgsql a
 declare
   found_job {{schema}}.jobs;
 begin
-  perform from {{schema}}.queues as q join {{schema}}.jobs as j on j.queue_name = q.name where j.id = job_id for update of q;
-  perform from {{schema}}.lanes as l join {{schema}}.jobs as j on j.queue_name = l.queue_name and j.priority = l.priority
-    where j.id = job_id for update of l;
+  perform {{schema}}.hold_lanes(array[job_id]);
   select * into found_job from {{schema}}.jobs as j where j.id = job_id for update;
   if not found or found_job.failed_at is not null then
     return 'none';
@@ -944,6 +942,9 @@ begin
       insert into {{schema}}.lanes (queue_name, priority) select distinct up.queue_name, up.priority from up on conflict do nothing
     )
     select count(*) into lifted from up;
+    if lifted > 0 then
+      update {{schema}}.lanes as l set epoch = l.epoch + 1 where l.queue_name = gate.queue_name and l.priority = gate.priority;
+    end if;
     total := total + lifted;
   end loop;
   return total;

@@ -4,7 +4,7 @@ alter table {{schema}}.jobs
   -- What the last attempts have thrown, oldest first: see remembered().
   add column errors jsonb;
 alter table {{schema}}.lanes
-  -- Goes up with every change of its ready jobs that is no claim: see hold_lanes().
+  -- Goes up when ready jobs are taken away by what is no claim, and when its mode changes: see hold_lanes().
   add column epoch bigint not null default 0;
 
 create index jobs_expiring on {{schema}}.jobs (expires_at) where expires_at is not null and failed_at is null;
