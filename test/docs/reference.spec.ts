@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import * as engine from '../../lib/engine/index.js';
 import * as nest from '../../lib/index.js';
 import {
+  BATCH_DEFAULTS,
   LEASE_DEFAULTS,
   LISTEN_DEFAULTS,
   QUEUE_DEFAULTS,
@@ -48,6 +49,7 @@ describe('configuration reference', () => {
     TASKMASTER_DEFAULTS,
     MODULE_DEFAULTS,
     QUEUE_DEFAULTS,
+    BATCH_DEFAULTS,
     LISTEN_DEFAULTS,
     LEASE_DEFAULTS,
     SHUTDOWN_DEFAULTS,

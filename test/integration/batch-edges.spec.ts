@@ -23,6 +23,9 @@ const RESCUED_MS = SHORT_LEASE.ttlMs + 1.5 * SHORT_LEASE.heartbeatMs + 3_000;
 /** What storing, signing off and closing take on a busy machine. */
 const CLOSING_MS = 3_000;
 
+/** What the first process takes that runs the sources after a change of them, on a machine that many share. */
+const COLD_START_MS = 40_000;
+
 /** Jobs that are there when the engine starts, so that its first claim brings them all. */
 async function waiting(count: number) {
   const database = await testDatabase();
@@ -141,7 +144,7 @@ describe('a queue that is paused', () => {
   });
 });
 
-describe('a process that is killed', () => {
+describe('a process that is killed', { timeout: 2 * COLD_START_MS }, () => {
   it('has all jobs of its batches run again by another, also those that waited for their batch to fill', async () => {
     const database = await testDatabase();
     const jobs = new JobTable(database);
@@ -150,10 +153,10 @@ describe('a process that is killed', () => {
     );
     const child = workerChild(database, {
       queue: 'mail',
-      concurrency: 2,
-      batch: { size: 5, waitMs: LONG_MS },
+      concurrency: 3,
+      batch: { size: 5, waitMs: LONG_MS }, // two run, one of two jobs waits
     });
-    await child.line(/^ready/);
+    await child.line(/^ready/, { timeoutMs: COLD_START_MS });
     await eventually(() => linesOf(child, 'batch').length === 2);
     child.kill('SIGKILL');
     const runs = new SignalPoint<Job>();
@@ -161,10 +164,14 @@ describe('a process that is killed', () => {
     await batchEngine(database, { size: 5, handle });
     const again = await runs.count(12, { timeoutMs: RESCUED_MS });
     expect(new Set(again.map((job) => job.id)).size).toBe(12);
+<<<<<<< HEAD
     const started = linesOf(child, 'batch').flatMap((line) => line.split(' ').slice(1));
     expect(started).toHaveLength(10);
     const runCounts = again.filter((job) => started.includes(job.id)).map((job) => job.runCount);
     expect(new Set(runCounts)).toEqual(new Set([2]));
+=======
+    expect(again.map((job) => job.runCount)).toEqual(again.map(() => 2));
+>>>>>>> e5c8b70 (docs: batch handlers)
     await jobs.empty();
   });
 
@@ -174,7 +181,7 @@ describe('a process that is killed', () => {
     await jobs.insertMany('mail', 2);
     const dying = await jobs.insert('mail', { payload: '{"die": true}' });
     const child = workerChild(database, { queue: 'mail', maxAttempts: 1, batch: { size: 3 } });
-    expect(await child.exit()).toMatchObject({ signal: 'SIGKILL' });
+    expect(await child.exit({ timeoutMs: COLD_START_MS })).toMatchObject({ signal: 'SIGKILL' });
     const { batches } = await batchEngine(database, { size: 3, maxAttempts: 1 });
     await jobs.in(dying, 'failed', { timeoutMs: RESCUED_MS });
     expect(await jobs.all()).toMatchObject(
@@ -191,11 +198,14 @@ describe('a process that is killed', () => {
     const dying = await jobs.insert('mail', { payload: '{"die": true}' });
     const batch = { size: 4, waitMs: 100 };
     const done = eventually(async () => (await jobs.all()).every((job) => job.state === 'failed'), {
-      timeoutMs: 25_000,
+      timeoutMs: COLD_START_MS,
     });
     for (let died = true; died;) {
       const child = workerChild(database, { queue: 'mail', batch }, { lease });
-      died = await Promise.race([done.then(() => false), child.exit({ timeoutMs: 25_000 }).then(() => true)]);
+      died = await Promise.race([
+        done.then(() => false),
+        child.exit({ timeoutMs: COLD_START_MS }).then(() => true),
+      ]);
     }
     expect(await jobs.all()).toMatchObject([{ id: dying, state: 'failed', crash_count: 2 }]);
   });

@@ -155,6 +155,40 @@ describe('BatchPool', () => {
     ]);
   });
 
+  it('waits until all payloads are validated, and keeps the order of the jobs', async () => {
+    const gates = [gate(), gate(), gate()];
+    const validate = (payload: unknown) => gates[Number(payload)]!.pass();
+    const { pool, batches } = testBatchPool({ validate });
+    pool.deliver([0, 1, 2].map((n) => claimedJob(`job ${n}`, { payload: n })));
+    for (const next of [2, 0, 1]) {
+      await settle();
+      expect(batches).toEqual([]);
+      gates[next]!.open();
+    }
+    await settle();
+    expect(batches).toEqual([['job 0', 'job 1', 'job 2']]);
+  });
+
+  it('leaves out what ends while the others are validated', async () => {
+    const closed = gate();
+    const validate = (payload: unknown) => (payload === 'slow' ? closed.pass() : undefined);
+    const { pool, batches, ended } = testBatchPool({ size: 2, validate });
+    pool.deliver([claimedJob('1', { payload: 'slow' }), claimedJob('2', { meta: { timeoutMs: 1 } })]);
+    await vi.waitFor(() => expect(ended).toHaveLength(1));
+    closed.open();
+    await settle();
+    expect(batches).toEqual([['1']]);
+  });
+
+  it('forgets what waits of leases that were taken away', async () => {
+    const { pool, batches, ended } = testBatchPool({ waitMs: 60_000 });
+    pool.deliver([...jobs(1, 1, 'lost'), ...jobs(2, 2, 'kept')]);
+    await settle();
+    pool.loseLeases(new Set(['lost']), leaseLost);
+    expect(pool.takeBuffered().map(({ id }) => id)).toEqual(['2']);
+    expect([batches, ended]).toEqual([[], []]);
+  });
+
   it('does not call the handler for a batch of which nothing is left', async () => {
     const { pool, batches, ended } = testBatchPool({ size: 2 });
     pool.deliver([claimedJob('1', { runCount: 10 }), claimedJob('2', { runCount: 10 })]);

@@ -1,3 +1,4 @@
+import type { StandardSchema } from '../../../../lib/engine/codec/standard-schema.js';
 import type { BatchHandler } from '../../../../lib/engine/job/handler.js';
 import type { JobBatch } from '../../../../lib/engine/job/job-batch.js';
 import { QUEUE_DEFAULTS } from '../../../../lib/engine/options.js';
@@ -12,6 +13,8 @@ export interface TestBatchPoolOptions {
   readonly size?: number;
   readonly waitMs?: number;
   readonly concurrency?: number;
+  /** Throws, now or later, for payloads that are invalid. */
+  readonly validate?: (payload: unknown) => void | Promise<void>;
   readonly handleBatch?: (jobs: JobBatch) => unknown;
 }
 
@@ -20,6 +23,7 @@ export function testBatchPool({
   size = 3,
   waitMs = 0,
   concurrency = 2,
+  validate,
   handleBatch = () => undefined,
 }: TestBatchPoolOptions = {}) {
   const batches: string[][] = [];
@@ -30,7 +34,7 @@ export function testBatchPool({
     label: 'mail',
     options: { ...QUEUE_DEFAULTS, concurrency, transactional: false },
     deadLetter: undefined,
-    schema: undefined,
+    schema: validate && schemaOf(validate),
     batch: { size, waitMs },
     handleBatch: () => undefined,
   };
@@ -54,4 +58,17 @@ export function testBatchPool({
     },
   );
   return { pool, batches, started, ended };
+}
+
+function schemaOf(validate: NonNullable<TestBatchPoolOptions['validate']>): StandardSchema {
+  return {
+    '~standard': {
+      version: 1,
+      vendor: 'test',
+      validate: async (value) => {
+        await validate(value);
+        return { value };
+      },
+    },
+  };
 }
