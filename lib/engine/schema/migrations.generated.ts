@@ -2045,7 +2045,8 @@ begin
     return;
   end if;
   -- On a snapshot younger than the lock, without which no event is delivered. Without a wait there is nothing to wait for.
-  select coalesce(bool_or(step.finished_at is not null or step.wake_at <= clock_timestamp()), true), coalesce(min(step.wake_at), 'infinity')
+  select coalesce(bool_or(step.finished_at is not null or coalesce(step.wake_at, 'infinity') <= clock_timestamp()), true),
+         coalesce(min(step.wake_at), 'infinity')
     into is_over, wake
     from {{schema}}.steps as step where step.job_id = of_job and step.token = of_token;
   is_over := is_over or parked.flags & 4 <> 0;  -- cancelled meanwhile
@@ -2085,7 +2086,7 @@ begin
   perform pg_notify('{{channel}}', E'\\x01emitted:') where pg_notification_queue_usage() < 0.5;
 end $$;
 
--- Gives pending events to those that wait: the oldest wait of each job that does not have the event yet. Jobs that are locked at
+-- Gives pending events to those that wait: the first wait of each job that does not have the event yet. Jobs that are locked at
 -- this moment are passed over, and their event stays pending. Answers with how many events were dealt with and how many waits they
 -- have ended, how many are left, and the queues of jobs that are ready now.
 create function {{schema}}.deliver_events(most integer) returns table (delivered integer, ended integer, held integer, queues text[]) language plpgsql as $$
@@ -2116,7 +2117,7 @@ begin
        where step.job_id = any (locked) and step.event_name = event.name and step.finished_at is null
          and (step.wake_at is null or step.wake_at >= event.emitted_at)
          and not exists (select from {{schema}}.steps as other where other.job_id = step.job_id and other.event_id = event.id)
-       order by step.job_id, step.created_at, step.nth
+       order by step.job_id, step.nth, step.created_at
     ), finished as (
       update {{schema}}.steps as step set finished_at = now(), event_id = event.id, result = event.payload
         from first where step.job_id = first.job_id and step.kind = first.kind and step.name = first.name and step.nth = first.nth
