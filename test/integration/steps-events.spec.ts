@@ -60,7 +60,7 @@ describe('job.waitForEvent()', () => {
   });
 
   it('wakes every job that waits for that event, and no other', async () => {
-    const { database, jobs, steps } = await setup();
+    const { database, steps } = await setup();
     const woken: string[] = [];
     const handle = async (job: Job<never>) => {
       const { order } = job.payload as { order: number };

@@ -113,7 +113,12 @@ describe('job.sleep()', () => {
 
   it.each<[string, (error: unknown) => unknown]>([
     ['swallows the error', () => 'done'],
-    ['throws another', (error) => Promise.reject(new Error('could not go on', { cause: error }))],
+    [
+      'throws another',
+      (cause) => {
+        throw new Error('could not go on', { cause });
+      },
+    ],
     ['rejects the job', () => reject('failed')],
   ])('sleeps also when its handler %s', async (_name, onError) => {
     const { database, jobs, steps } = await setup();
