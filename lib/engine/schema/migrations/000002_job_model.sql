@@ -990,7 +990,7 @@ begin
       ('onParentFailure', '"cancel", "fail" or "ignore"', options ->> 'onParentFailure' in ('cancel', 'fail', 'ignore')),
       ('keepResult', 'true or false', jsonb_typeof(options -> 'keepResult') = 'boolean'),
       ('unique', 'an object with key (a string) or fields (an array of paths), and scope "pending", "active" or "forever"',
-       jsonb_typeof(given) = 'object' and (jsonb_typeof(given -> 'key') = 'string') <> (coalesce(jsonb_typeof(given -> 'fields'), '') = 'array')
+       jsonb_typeof(given) = 'object' and (coalesce(jsonb_typeof(given -> 'key'), '') = 'string') <> (coalesce(jsonb_typeof(given -> 'fields'), '') = 'array')
          and coalesce(given ->> 'scope', 'active') in ('pending', 'active', 'forever')
          and coalesce(jsonb_typeof(conflict), 'string') in ('string', 'object')
          and (coalesce(jsonb_typeof(conflict), 'string') = 'object' and jsonb_typeof(conflict -> 'debounceMs') = 'number'
