@@ -15,10 +15,10 @@ async function answer(): Promise<string> {
 }
 
 await server.start();
-console.log(`port ${server.connectionConfig.port}`);
-
 if (then !== 'return') {
   process.on('SIGINT', () => void answer().then((text) => console.log(`after SIGINT: ${text}`)));
   process.on('SIGTERM', () => void server.stop().then(() => process.exit(0)));
   setInterval(() => undefined, 1_000); // stays until it is signalled
 }
+// Said last: whoever reads it may signal at once.
+console.log(`port ${server.connectionConfig.port}`);

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { defineQueue, type QueueLimits, rateLimited } from '../../lib/engine/index.js';
 import { openEngine } from '../support/engine.js';
+import { eventually } from '../support/eventually.js';
 import { gate } from '../support/gate.js';
 import { testDatabase, type TestDatabase } from '../support/test-database.js';
 import { JobTable } from './support/job-table.js';
@@ -210,7 +211,7 @@ describe('rateLimited()', () => {
     };
     await jobs.insert('mail');
     const engines = await Promise.all([1, 2].map(() => workingEngine(database, { mail: handler })));
-    await Promise.race(engines.map(({ log }) => log.of('snoozed').count(1)));
+    await eventually(() => engines.some(({ log }) => log.of('snoozed').values.length > 0));
     await jobs.insertMany('mail', 5);
     await jobs.empty();
     expect(starts).toHaveLength(7);

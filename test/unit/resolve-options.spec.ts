@@ -31,6 +31,7 @@ describe('resolveOptions', () => {
       lease: LEASE_DEFAULTS,
       shutdown: SHUTDOWN_DEFAULTS,
       middleware: [],
+      batchMiddleware: [],
       queues: [],
       transaction: undefined,
     });
