@@ -117,6 +117,21 @@ export type {
   UniqueOptions,
 } from './engine/publisher/enqueue-options.js';
 export type { SqlExecutor, Transaction } from './engine/connection/executor.js';
+export {
+  fromDrizzle,
+  type DrizzleSql,
+  type DrizzleTransaction,
+} from './engine/connection/adapters/from-drizzle.js';
+export { fromKnex, type KnexTransaction } from './engine/connection/adapters/from-knex.js';
+export { fromKysely, type KyselyTransaction } from './engine/connection/adapters/from-kysely.js';
+export { fromMikroOrm, type MikroOrmEntityManager } from './engine/connection/adapters/from-mikro-orm.js';
+export { fromPostgresJs, type PostgresJsTransaction } from './engine/connection/adapters/from-postgres-js.js';
+export { fromPrisma, type PrismaTransaction } from './engine/connection/adapters/from-prisma.js';
+export {
+  fromSequelize,
+  type SequelizeInstance,
+  type SequelizeTransaction,
+} from './engine/connection/adapters/from-sequelize.js';
 
 export type { Flow, FlowJob, FlowJobOptions } from './engine/publisher/flow.js';
 export type { CallOptions } from './engine/publisher/publisher.js';

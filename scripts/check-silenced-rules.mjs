@@ -3,6 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const FOLDERS = ['lib', 'test', 'bench', 'scripts', 'sample-app/src'];
+/** What is installed, and what is generated. */
+const OTHERS = new Set(['node_modules', '.data']);
 
 /**
  * @param {string} folder
@@ -11,7 +13,7 @@ const FOLDERS = ['lib', 'test', 'bench', 'scripts', 'sample-app/src'];
 function filesBelow(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : filesBelow(path);
+    if (entry.isDirectory()) return OTHERS.has(entry.name) ? [] : filesBelow(path);
     return /\.[cm]?[jt]s$/.test(entry.name) ? [path] : [];
   });
 }

@@ -52,7 +52,7 @@ export class EngineRun implements Service {
     this.#session = database.session(true);
     this.#worker = new Worker({
       session: this.#session,
-      pool: database.pool,
+      pool: database.clients,
       scope,
       tables: database.tables,
       events,

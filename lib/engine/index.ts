@@ -77,6 +77,17 @@ export type { BatchMiddleware, Middleware } from './worker/middleware.js';
 export type { DtoClass } from './codec/dto-schema.js';
 export type { StandardIssue, StandardResult, StandardSchema } from './codec/standard-schema.js';
 export type { SqlExecutor, Transaction } from './connection/executor.js';
+export { fromDrizzle, type DrizzleSql, type DrizzleTransaction } from './connection/adapters/from-drizzle.js';
+export { fromKnex, type KnexTransaction } from './connection/adapters/from-knex.js';
+export { fromKysely, type KyselyTransaction } from './connection/adapters/from-kysely.js';
+export { fromMikroOrm, type MikroOrmEntityManager } from './connection/adapters/from-mikro-orm.js';
+export { fromPostgresJs, type PostgresJsTransaction } from './connection/adapters/from-postgres-js.js';
+export { fromPrisma, type PrismaTransaction } from './connection/adapters/from-prisma.js';
+export {
+  fromSequelize,
+  type SequelizeInstance,
+  type SequelizeTransaction,
+} from './connection/adapters/from-sequelize.js';
 export {
   BATCH_DEFAULTS,
   LEASE_DEFAULTS,

@@ -84,6 +84,11 @@ export interface TaskmasterOptions {
   readonly queues?: readonly AnyQueue[];
   /** The ambient transaction that `enqueue` joins when it is given no `tx`. @default none */
   readonly transaction?: () => Transaction | undefined;
+  /**
+   * In development, warns when a job is enqueued while a client of the pool is in a transaction that the job is not part of, and when
+   * it is enqueued through a client that is in none. Never where `NODE_ENV` is `production`. @default true
+   */
+  readonly warnOutsideTransaction?: boolean;
   /** Largest payload, in bytes of its JSON text; at most 67_108_864. @default 1_048_576 */
   readonly maxPayloadBytes?: number;
   /** `false`: never use named prepared statements, as some poolers demand. Poolers in transaction mode are noticed by themselves. @default true */
@@ -100,6 +105,7 @@ export const TASKMASTER_DEFAULTS = Object.freeze({
   consume: true,
   maxPayloadBytes: 1_048_576,
   preparedStatements: true,
+  warnOutsideTransaction: true,
 } as const);
 
 export const LISTEN_DEFAULTS = Object.freeze({ enabled: true, pollIntervalMs: 2_000 });
@@ -154,4 +160,5 @@ export interface ResolvedOptions {
   readonly transaction: (() => Transaction | undefined) | undefined;
   readonly maxPayloadBytes: number;
   readonly preparedStatements: boolean;
+  readonly warnOutsideTransaction: boolean;
 }

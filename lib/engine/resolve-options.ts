@@ -15,6 +15,8 @@ import { TASKMASTER_CHECKS } from './taskmaster-checks.js';
 export interface OptionsEnvironment {
   /** `off`: no queues, `*`: all, otherwise their names separated by commas. Wins over `consume`; blank counts as not set. */
   readonly TASKMASTER_CONSUME?: string | undefined;
+  /** `production`: hints for development are off. */
+  readonly NODE_ENV?: string | undefined;
 }
 
 /**
@@ -28,6 +30,7 @@ export function resolveOptions(options: TaskmasterOptions, env: OptionsEnvironme
   const { connection, consume, middleware = [], batchMiddleware = [], queues = [], transaction } = options;
   return Object.freeze({
     ...simpleOptions(options),
+    ...(env.NODE_ENV === 'production' && { warnOutsideTransaction: false }),
     connection,
     consumes: consumesOf(selectionIn(env.TASKMASTER_CONSUME) ?? consume ?? TASKMASTER_DEFAULTS.consume),
     listen: withDefaults<ResolvedOptions['listen']>(LISTEN_DEFAULTS, options.listen),
@@ -82,8 +85,18 @@ type SimpleOptions = Pick<ResolvedOptions, SimpleKey>;
 
 function simpleOptions(options: TaskmasterOptions): SimpleOptions {
   const all = withDefaults<SimpleOptions>(TASKMASTER_DEFAULTS, options);
-  const { name, schema, migrations, connectTimeoutMs, connect, maxPayloadBytes, preparedStatements } = all;
-  return { name, schema, migrations, connectTimeoutMs, connect, maxPayloadBytes, preparedStatements };
+  const { name, schema, migrations, connectTimeoutMs, connect } = all;
+  const { maxPayloadBytes, preparedStatements, warnOutsideTransaction } = all;
+  return {
+    name,
+    schema,
+    migrations,
+    connectTimeoutMs,
+    connect,
+    maxPayloadBytes,
+    preparedStatements,
+    warnOutsideTransaction,
+  };
 }
 
 function consumesOf(selection: Selection): (queue: string) => boolean {

@@ -121,6 +121,7 @@ export const TASKMASTER_CHECKS = {
   transaction: callable,
   maxPayloadBytes: integer(1, MAX_PAYLOAD_BYTES),
   preparedStatements: boolean,
+  warnOutsideTransaction: boolean,
 } satisfies Checks;
 
 function isNotEmpty(value: unknown): value is string {

@@ -16,6 +16,7 @@ import { controlOf } from './listener/control-message.js';
 import { Listener } from './listener/listener.js';
 import { Publisher } from './publisher/publisher.js';
 import { ResultWatch } from './publisher/result-watch.js';
+import { TransactionHint } from './publisher/transaction-hint.js';
 import { notifyChannel } from './sql/listen.js';
 import { resolveOptions } from './resolve-options.js';
 import { ScheduleList } from './schedule-list.js';
@@ -84,7 +85,7 @@ export class Taskmaster {
     });
     this.publisher = new Publisher({
       results,
-      pool: this.#database.pool,
+      pool: this.#database.clients,
       tables: this.#database.tables,
       scope: this.#scope,
       events: this.events,
@@ -94,6 +95,7 @@ export class Taskmaster {
       limitsOf: (queue) => this.#handlers.limitsOf(queue),
       onCommitted: (queue, delayMs) => this.#run?.committed(queue, delayMs),
       onEmitted: () => this.#run?.emitted(),
+      hint: this.#hint(),
     });
     this.admin = this.#createAdmin(statements);
   }
@@ -204,6 +206,13 @@ export class Taskmaster {
     };
   }
 
+  #hint(): TransactionHint | undefined {
+    const { openTransactions } = this.#database;
+    return this.options.warnOutsideTransaction
+      ? new TransactionHint(openTransactions, this.events)
+      : undefined;
+  }
+
   /** A listener of its own, for processes that only publish too. What becomes of it is nobody's business: without it, the watch polls. */
   #listenForEnds(
     statements: StatementPool,
@@ -229,7 +238,7 @@ export class Taskmaster {
   /** For single statements; waits for a lazy connection. */
   #statements(): StatementPool {
     return new StatementPool({
-      pool: this.#database.pool,
+      pool: this.#database.clients,
       tables: this.#database.tables,
       named: () => this.#database.named,
       target: () => this.#database.target,
@@ -243,7 +252,7 @@ export class Taskmaster {
   #createAdmin(statements: StatementPool): Admin {
     return new Admin({
       statements,
-      pool: this.#database.pool,
+      pool: this.#database.clients,
       tables: this.#database.tables,
       events: this.events,
       maxPayloadBytes: this.options.maxPayloadBytes,

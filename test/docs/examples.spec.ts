@@ -19,7 +19,7 @@ describe('documentation', () => {
   let snippets: Snippet[];
 
   beforeAll(async () => {
-    snippets = (await Promise.all((await pages()).map(snippetsOf))).flat();
+    snippets = (await Promise.all((await pages()).map((page) => snippetsOf(page)))).flat();
     await writeSnippets(snippets);
   });
 

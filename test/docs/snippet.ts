@@ -14,7 +14,6 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Inside the package, so that its own name resolves; ignored by git. */
 export const SNIPPETS = join(ROOT, '.data', 'snippets');
 
-const BLOCK = /^```ts\n(.*?)^```/gms;
 const FILE = /^\/\/ file: (\S+)\n/;
 
 /** All pages that may hold examples. */
@@ -23,9 +22,11 @@ export async function pages(): Promise<string[]> {
   return ['README.md', ...docs.map((name) => join('docs', name))];
 }
 
-export async function snippetsOf(page: string): Promise<Snippet[]> {
+/** @param language what stands after the backticks */
+export async function snippetsOf(page: string, language = 'ts'): Promise<Snippet[]> {
   const text = await readFile(join(ROOT, page), 'utf8');
-  return [...text.matchAll(BLOCK)].map(([, source = ''], index) => ({
+  const blocks = new RegExp('^```' + language + '\\n(.*?)^```', 'gms');
+  return [...text.matchAll(blocks)].map(([, source = ''], index) => ({
     page: basename(page, '.md').toLowerCase(),
     file: FILE.exec(source)?.[1] ?? `example-${index + 1}.ts`,
     source,

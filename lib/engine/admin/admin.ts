@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { ClientSource } from '../connection/pool.js';
 import type { StatementPool } from '../connection/statement-pool.js';
 import type { EventHub } from '../events.js';
 import type { Tables } from '../sql/tables.js';
@@ -10,7 +10,7 @@ export interface AdminOptions {
   /** For single statements. */
   readonly statements: StatementPool;
   /** For transactions. */
-  readonly pool: pg.Pool;
+  readonly pool: ClientSource;
   readonly tables: Tables;
   readonly events: EventHub;
   readonly maxPayloadBytes: number;

@@ -9,7 +9,8 @@ import { Cluster, type Connected, destroy } from './cluster.js';
 import { type ConnectionTarget, targetsOf } from './connection-target.js';
 import { EmbeddedPostgres } from './embedded.js';
 import { databaseErrorOf, isConnectionFailure, sqlStateOf } from './pg-errors.js';
-import { createPool } from './pool.js';
+import { OpenTransactions } from './open-transactions.js';
+import { type ClientSource, createPool } from './pool.js';
 import { Session } from './session.js';
 
 /** What a statement of the engine may take, in milliseconds, before its connection counts as lost. */
@@ -28,6 +29,10 @@ export class Database {
   readonly tables: Tables;
   /** Ours, or the one that was lent to us. */
   readonly pool: pg.Pool;
+  /** The same, for the engine itself. */
+  readonly clients: ClientSource;
+  /** What the application opens on the pool, as far as that is known: never in production, nor on a pool that was lent. */
+  readonly openTransactions = new OpenTransactions();
   readonly #cluster: Cluster;
   readonly #listenCluster: Cluster;
   readonly #embedded: EmbeddedPostgres | undefined;
@@ -50,6 +55,8 @@ export class Database {
     this.pool = isBorrowed(connection)
       ? connection.pool
       : createPool(this.#cluster, poolConfigOf(connection));
+    this.clients = { connect: this.pool.connect.bind(this.pool) };
+    if (!this.#borrowed && options.warnOutsideTransaction) this.openTransactions.watch(this.pool);
     this.#embedded = isEmbedded(connection)
       ? new EmbeddedPostgres(connection.embedded === true ? {} : connection.embedded, {
           onNotice: (message) => events.emit({ type: 'engineWarning', message }),

@@ -6,6 +6,7 @@ import {
   TaskmasterError,
 } from '../errors.js';
 import type { EventHub } from '../events.js';
+import { serverErrorOf } from './server-error.js';
 
 /** The five characters PostgreSQL sends with an error, or `undefined` when the error did not come from the server. */
 export function sqlStateOf(error: unknown): string | undefined {
@@ -44,12 +45,13 @@ export function isDataError(error: unknown): boolean {
 }
 
 /** An error from the server as one of ours. `detail` and `where`, which may hold data, stay in `cause`. */
-export function databaseErrorOf(operation: string, error: unknown): TaskmasterError {
-  if (error instanceof TaskmasterError) return error;
+export function databaseErrorOf(operation: string, thrown: unknown): TaskmasterError {
+  if (thrown instanceof TaskmasterError) return thrown;
+  const error = serverErrorOf(thrown);
   const state = sqlStateOf(error);
-  if (state === '42501') return new PermissionDeniedError(operation, { cause: error });
-  if (state === '53100' || state === '53200') return new StorageFullError(operation, { cause: error });
-  return new DatabaseError(operation, state, reasonOf(error), { cause: error });
+  if (state === '42501') return new PermissionDeniedError(operation, { cause: thrown });
+  if (state === '53100' || state === '53200') return new StorageFullError(operation, { cause: thrown });
+  return new DatabaseError(operation, state, reasonOf(error), { cause: thrown });
 }
 
 /** Reports what a background part met and goes on from. A lost connection is the session's to report, once for all. */

@@ -3,11 +3,11 @@ import { DatabaseUnreachableError } from '../errors.js';
 import type { Statement } from '../sql/statement.js';
 import type { Tables } from '../sql/tables.js';
 import { databaseErrorOf, isConnectionFailure, reasonOf } from './pg-errors.js';
-import { checkOut, type CheckedOut } from './pool.js';
+import { checkOut, type CheckedOut, type ClientSource } from './pool.js';
 
 /** Options of a {@link StatementPool}. */
 export interface StatementPoolOptions {
-  readonly pool: pg.Pool;
+  readonly pool: ClientSource;
   readonly tables: Tables;
   /** Whether prepared statements may be named on the pool's connections. */
   readonly named: () => boolean;

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { destroy } from '../connection/cluster.js';
 import type { SqlExecutor, Transaction } from '../connection/executor.js';
 import { databaseErrorOf, isConnectionFailure, reasonOf } from '../connection/pg-errors.js';
-import { checkOut } from '../connection/pool.js';
+import { checkOut, type ClientSource } from '../connection/pool.js';
 import { inTransaction, type TransactionScope } from '../connection/transaction.js';
 import {
   ClosedError,
@@ -36,10 +36,11 @@ import {
 import { type Flow, FlowBuilder, levelsOf } from './flow.js';
 import { checkPayload, encodeJob, type EncodedJob } from './job-text.js';
 import type { ResultOptions, ResultWatch } from './result-watch.js';
+import type { TransactionHint } from './transaction-hint.js';
 
 /** Options of a {@link Publisher}. */
 export interface PublisherOptions {
-  readonly pool: pg.Pool;
+  readonly pool: ClientSource;
   readonly tables: Tables;
   readonly scope: TransactionScope;
   readonly events: EventHub;
@@ -55,6 +56,8 @@ export interface PublisherOptions {
   /** What is known here of a queue that is given by its name. */
   readonly limitsOf: (queue: string) => QueueLimits | undefined;
   readonly results: ResultWatch;
+  /** In development. */
+  readonly hint: TransactionHint | undefined;
 }
 
 /** Options of {@link Publisher.call}. */
@@ -95,6 +98,7 @@ export class Publisher {
     await checkPayload(queue, payload);
     const job = this.#text(queue, payload, options);
     const tx = options.tx ?? this.options.scope.current;
+    this.options.hint?.look(job.queue, tx);
     const row = tx === undefined ? await this.#batcher.add(job) : (await this.#insert(tx, [job]))[0];
     return this.#enqueued(job.queue, row as EnqueuedRow);
   }

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { checkOut, type ClientSource } from '../connection/pool.js';
 import { inTransaction, type TransactionScope } from '../connection/transaction.js';
 import { LeaseLostError } from '../errors.js';
 import type { ClaimedJob } from '../job/job.js';
@@ -24,7 +25,7 @@ export interface TransactedJob {
 /** Transactions in which a handler's writes and the ack of its job commit together: effects exactly once. */
 export class JobTransactions {
   constructor(
-    private readonly pool: pg.Pool,
+    private readonly pool: ClientSource,
     private readonly tables: Tables,
     private readonly scope: TransactionScope,
   ) {}
@@ -91,6 +92,11 @@ export class JobTransactions {
    * settlement. Behind a pooler the id is not the server's and this does nothing.
    */
   async #end(backend: number): Promise<void> {
-    await this.pool.query('select pg_terminate_backend($1)', [backend]).catch(() => {}); // the settlement waits for the lock, then
+    try {
+      const { client, release } = await checkOut(this.pool);
+      await client.query('select pg_terminate_backend($1)', [backend]).finally(() => release());
+    } catch {
+      // the settlement waits for the lock, then
+    }
   }
 }

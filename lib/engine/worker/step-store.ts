@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type pg from 'pg';
 import { databaseErrorOf, isConnectionFailure, leavesOutcomeUnknown } from '../connection/pg-errors.js';
-import { checkOut } from '../connection/pool.js';
+import { checkOut, type ClientSource } from '../connection/pool.js';
 import { LeaseLostError } from '../errors.js';
 import type { ClaimedJob } from '../job/job.js';
 import { pause } from '../lifecycle/pause.js';
@@ -21,7 +21,7 @@ import type { JobTransactions } from './job-transactions.js';
 
 /** Options of a {@link StepStore}. */
 export interface StepStoreOptions {
-  readonly pool: pg.Pool;
+  readonly pool: ClientSource;
   readonly tables: Tables;
   readonly transactions: JobTransactions;
   /** The most that the JSON text of a result may take, in bytes. */

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { ClientSource } from '../connection/pool.js';
 import type { Session } from '../connection/session.js';
 import type { TransactionScope } from '../connection/transaction.js';
 import { JobCancelledError, LeaseLostError, ShutdownError } from '../errors.js';
@@ -40,7 +41,7 @@ import { type PoolObserver, WorkerPool } from './worker-pool.js';
 /** Options of a {@link Worker}. */
 export interface WorkerOptions {
   readonly session: Session;
-  readonly pool: pg.Pool;
+  readonly pool: ClientSource;
   readonly scope: TransactionScope;
   readonly tables: Tables;
   readonly events: EventHub;
