@@ -76,6 +76,11 @@ export class Exchange {
     this.#accepting = false;
   }
 
+  /** What is claimed is taken again. */
+  reopen(): void {
+    this.#accepting = true;
+  }
+
   /** Hands in all that has ended, and takes what is wanted. The statements go out together, in this order. */
   async hand({ plain, limited }: Wanted): Promise<Taken> {
     const { settler, notes } = this.parts;
