@@ -197,6 +197,8 @@ export type {
   DatabaseRestoredEvent,
   EngineDrainingEvent,
   EngineErrorEvent,
+  EngineQuietEvent,
+  EngineResumedEvent,
   EngineStartedEvent,
   EngineStoppedEvent,
   EngineWarningEvent,

@@ -87,7 +87,7 @@ export interface RedriveOptions extends BulkOptions {
 
 export interface ReprocessOptions extends BulkOptions {
   readonly edit?: PayloadEdit;
-  /** Also those that have been enqueued again already. @default false */
+  /** Also those that have been enqueued again already, and those that `reprocess` has enqueued. @default false */
   readonly again?: boolean;
 }
 
@@ -267,7 +267,7 @@ export class JobAdmin {
 
   /**
    * Enqueues jobs that have ended and are kept by the retention of their queue once more, as new jobs; each once, whoever else does the same,
-   * unless `again`. What is kept stays, and the new job says where it comes from: {@link JobRecord.reprocessed}. Queue, group, priority, tags,
+   * and not what was enqueued so itself, unless `again`. What is kept stays, and the new job says where it comes from: {@link JobRecord.reprocessed}. Queue, group, priority, tags,
    * headers, `timeoutMs` and `backoff` are those of the old job; its unique key, dependencies, batch, `maxAttempts` and `expiresAt` are not kept.
    *
    * @throws InvalidOptionsError listing every problem; InvalidPayloadError, PayloadTooLargeError for what an edit has made

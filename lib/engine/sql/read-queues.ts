@@ -71,7 +71,7 @@ const leased = ({ leases, jobs }: Tables) => `array(
 
 /** No more rows than these are looked at, each kind in the index of its own. */
 const counted = ({ jobs }: Tables, condition: string) => `(select count(*) from (
-          select from ${jobs} as job where job.queue_name = $1::text and ${condition} limit $2::integer) as some)`;
+          select from ${jobs} as job where job.queue_name = $1::text and ${condition} limit $2::integer) as looked)`;
 
 /** Members of groups are in another index than the others. */
 const ready = (condition: string) =>
@@ -92,7 +92,7 @@ const counts = (tables: Tables) => `json_build_object(
 export const queueStats = statement<CountArgs, QueueRow>({
   name: 'queue_stats',
   text: (tables) => `select json_build_object(${FIELDS}, 'counts', ${counts(tables)},
-             'oldestReadyMs', (select greatest(0, extract(epoch from now() - min(oldest.since)) * 1000) from (
+             'oldestReadyMs', (select max(greatest(0, extract(epoch from now() - oldest.since) * 1000)) from (
                 (select coalesce(job.ready_at, job.created_at) as since
                    from ${tables.lanes} as lane
                   cross join lateral (select * from ${tables.jobs} as first

@@ -7,7 +7,7 @@ import type { Tables } from './tables.js';
 /** Jobs that have ended and are kept. `failedAfter` and `failedBefore` are about when they ended. */
 export interface FindKeptArgs extends FindArgs {
   readonly states: readonly string[] | null;
-  /** Also those that have been enqueued again already. */
+  /** Also those that have been enqueued again already, and those that were enqueued so. */
   readonly again: boolean;
 }
 
@@ -16,7 +16,7 @@ const part = ({ schema }: Tables) => `select job.id::text as id, '0' as seq
      where ${matching({ error: 'job.error', failedAt: 'job.finished_at' })}
        and job.id > $10::bigint and job.id <= $11::bigint
        and ($13::text[] is null or job.state = any ($13::text[]))
-       and ($14::boolean or job.reprocessed_at is null)
+       and ($14::boolean or job.reprocessed_at is null and not coalesce(job.meta ? 'reprocessed', false))
      order by job.id
      limit $12::bigint`;
 

@@ -291,9 +291,11 @@ export class Worker implements Service {
       case 'quiet':
         this.#dispatcher.hush();
         this.#returnBuffers();
-        return this.#dispatcher.call();
+        this.#dispatcher.call();
+        return this.options.events.emit({ type: 'engineQuiet', running: this.running });
       case 'work':
-        return this.#dispatcher.resume();
+        this.#dispatcher.resume();
+        return this.options.events.emit({ type: 'engineResumed' });
       case 'stop':
         return this.options.onStop();
     }

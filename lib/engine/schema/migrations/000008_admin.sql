@@ -107,7 +107,7 @@ begin
     returning job.id;
 end $$;
 
--- Enqueues jobs that have ended and are kept once more, as new jobs; each once, unless `again`. What is kept stays. `payloads`, where there is
+-- Enqueues jobs that have ended and are kept once more, as new jobs; each once, and not what was enqueued so itself, unless `again`. What is kept stays. `payloads`, where there is
 -- one, replaces that of the job at the same place. The new job has the queue, group, priority and meta of the old one, and no unique key,
 -- dependencies, batch, maxAttempts or expiry: those are not kept.
 create function {{schema}}.reprocess(job_ids bigint[], payloads jsonb[], again boolean default false)
@@ -119,7 +119,7 @@ begin
     ), marked as (
       update {{schema}}.finished as ended set reprocessed_at = now()
         from wanted
-       where ended.id = wanted.job_id and ended.expires_at > now() and (again or ended.reprocessed_at is null)
+       where ended.id = wanted.job_id and ended.expires_at > now() and (again or ended.reprocessed_at is null and not coalesce(ended.meta ? 'reprocessed', false))
       returning ended.id, ended.queue_name, ended.state, ended.run_count, ended.priority, ended.group_key, ended.finished_at, ended.meta,
                 coalesce(wanted.payload, ended.payload) as payload
     ), anew as materialized (
@@ -137,8 +137,9 @@ end $$;
 
 -- Queues -----------------------------------------------------------------------------------------------------------------------
 -- The queues that are known of, after this name, in order: those with jobs, settings or lanes, and those that a live worker works on. A few
--- index probes for each, however many jobs they hold.
-create function {{schema}}.known_queues(after text, most integer) returns table (name text) language plpgsql stable as $$
+-- index probes for each, however many jobs they hold and whatever the planner believes of them.
+create function {{schema}}.known_queues(after text, most integer) returns table (name text) language plpgsql stable
+set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
 declare
   at_name text collate "C" := after;
 begin
@@ -315,7 +316,7 @@ create function {{schema}}.explain(job_id bigint) returns text language sql stab
       then concat('group limit of ', f -> 'group' ->> 'limit', ' held by jobs ', f -> 'group' -> 'holders')
     when (f ->> 'alone')::boolean then 'waits to run alone, after crashes'
     when f ? 'aloneFirst' then concat('job ', f ->> 'aloneFirst', ' is to run alone first, after crashes')
-    when (f -> 'workers' ->> 'free')::integer = 0 then concat('waits for a free slot, ' || ((f ->> 'ahead')::integer + 1) || '. in line')
+    when (f -> 'workers' ->> 'free')::integer = 0 then concat('waits for a free slot', ', ' || ((f ->> 'ahead')::integer + 1) || '. in line')
     else 'about to run' end
     from {{schema}}.job_facts(job_id) as f
    where f is not null
