@@ -4,6 +4,7 @@ import { openEngine } from '../support/engine.js';
 import { eventually } from '../support/eventually.js';
 import { gate } from '../support/gate.js';
 import { testDatabase, type TestDatabase } from '../support/test-database.js';
+import { leaseToDead } from './support/dead-lease.js';
 import { JobTable } from './support/job-table.js';
 import { type HandlerEntry, workingEngine } from './support/working-engine.js';
 
@@ -113,6 +114,22 @@ describe('jobs.explain', () => {
     await admin.jobs.cancel(id);
     expect((await explain(id)).text).toContain('has been cancelled, and its handler has not ended yet');
     expect(await sql(id)).toContain(`running on worker ${worker.id} since`);
+  });
+
+  it('says that its worker has died with it', async () => {
+    const { database, jobs, explain, sql } = await setup();
+    const id = await jobs.insert('mail', { max_attempts: 1 });
+    await leaseToDead(database, 'mail');
+    const explanation = await explain(id);
+    expect(explanation).toMatchObject({ reason: 'running', facts: { host: 'grave', alive: false } });
+    expect(explanation.text).toMatch(/^Worker \d+ has died with it/);
+    expect(await sql(id)).toContain('has died with it');
+    const { log } = await workingEngine(database, { mail: () => undefined });
+    await log.of('rescued').count(1);
+    expect(await explain(id)).toMatchObject({
+      reason: 'failed',
+      facts: { error: { code: 'TM_WORKER_LOST' } },
+    });
   });
 
   it('says that it is not due, and whatever else will hold it then', async () => {

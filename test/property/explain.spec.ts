@@ -30,9 +30,9 @@ const maybe = (percent: number) => fc.nat(99).map((n) => n < percent);
 
 const world: fc.Arbitrary<World> = fc.record({
   concurrency: fc.integer({ min: 1, max: 4 }),
-  globalConcurrency: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined }),
+  globalConcurrency: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined, freq: 2 }),
   groupConcurrency: fc.integer({ min: 1, max: 2 }),
-  rate: fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined, freq: 1 }),
+  rate: fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined, freq: 2 }),
   onFailure: fc.constantFrom('skip', 'block'),
   paused: maybe(10),
   quiet: maybe(10),

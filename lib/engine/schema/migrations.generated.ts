@@ -2384,7 +2384,8 @@ begin
     return (select jsonb_build_object('id', f.id::text, 'queue', f.queue_name, 'state', f.state, 'at', f.finished_at, 'attempts', f.run_count, 'error', f.error)
               from {{schema}}.finished_jobs as f where f.id = job_id limit 1);
   end if;
-  select jsonb_build_object('workerId', worker_id, 'worker', worker.name, 'host', worker.host, 'pid', worker.pid, 'since', lease.claimed_at)
+  select jsonb_build_object('workerId', worker_id, 'worker', worker.name, 'host', worker.host, 'pid', worker.pid, 'since', lease.claimed_at,
+                            'alive', coalesce(worker.expires_at > now(), false))
     into facts
     from {{schema}}.leases as lease left join {{schema}}.workers as worker on worker.id = lease.worker_id
    where lease.queue_name = job.queue_name and lease.priority = job.priority and job.seq = any (lease.seqs) and job.run_at is null
@@ -2485,6 +2486,8 @@ end $$;
 create function {{schema}}.explain(job_id bigint) returns text language sql stable as $$
   select case
     when f ->> 'state' in ('completed', 'cancelled', 'failed') then concat(f ->> 'state', ' at ', f ->> 'at', ': ' || (f -> 'error' ->> 'message'))
+    when f ->> 'state' = 'running' and not (f -> 'running' ->> 'alive')::boolean
+      then concat('worker ', f -> 'running' ->> 'workerId', ' has died with it: it is about to be given back')
     when f ->> 'state' = 'running' then concat('running on worker ', f -> 'running' ->> 'workerId', ' since ', f -> 'running' ->> 'since')
     when f ? 'expiredAt' and f ->> 'expiredAt' is not null then concat('expired at ', f ->> 'expiredAt')
     when f -> 'waits' is not null then concat('sleeping until ', coalesce(f -> 'waits' -> 0 ->> 'until', 'an event comes'))

@@ -20,6 +20,7 @@ export interface JobFacts {
     readonly host: string | null;
     readonly pid: number | null;
     readonly since: string;
+    readonly alive: boolean;
   } | null;
   readonly cancelling?: boolean;
   /** It waits for no time and for no other job. */

@@ -21,8 +21,13 @@ export function running({ state, running: lease, cancelling = false }: JobFacts)
     host: lease.host ?? undefined,
     pid: lease.pid ?? undefined,
     since: new Date(lease.since),
+    alive: lease.alive,
     cancelling,
   };
+  if (!lease.alive) {
+    const text = `Worker ${lease.workerId} has died with it; a live worker gives it back to its queue within moments.`;
+    return { code: 'running', text, facts };
+  }
   const where = lease.host === null ? '' : ` (${lease.host}, process ${lease.pid})`;
   const told = cancelling ? ', has been cancelled, and its handler has not ended yet' : '';
   const text = `It runs on worker ${lease.workerId}${where} since ${facts.since.toISOString()}${told}.`;

@@ -15,6 +15,8 @@ export interface ReasonFacts {
     readonly host: string | undefined;
     readonly pid: number | undefined;
     readonly since: Date;
+    /** False: the worker has died, and another one gives the job back when it finds that out. */
+    readonly alive: boolean;
     /** Somebody has cancelled it, and its handler has not ended yet. */
     readonly cancelling: boolean;
   };
