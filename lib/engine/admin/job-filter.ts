@@ -72,7 +72,15 @@ export interface RedriveFilter extends JobFilter {
 
 export const LIVE_STATES: readonly LiveState[] = ['ready', 'running', 'scheduled', 'blocked'];
 const ENDED_STATES: readonly EndedState[] = ['completed', 'failed', 'cancelled'];
-const STATES: readonly JobState[] = [...LIVE_STATES, ...ENDED_STATES];
+const STATES: readonly JobState[] = [
+  'scheduled',
+  'ready',
+  'running',
+  'blocked',
+  'completed',
+  'failed',
+  'cancelled',
+];
 const MAX_IDS = 10_000;
 const MAX_QUEUES = 1_000;
 const MAX_ID = 9_223_372_036_854_775_807n;
