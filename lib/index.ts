@@ -160,14 +160,46 @@ export type {
 export type { BulkResult } from './engine/admin/bulk-change.js';
 export type {
   BulkOptions,
+  CancelResult,
   JobAdmin,
   JobPage,
   PageOptions,
   PayloadEdit,
   RedriveOptions,
+  ReprocessOptions,
+  ReprocessResult,
   RequeueOptions,
 } from './engine/admin/job-admin.js';
-export type { JobFilter, ListFilter, RedriveFilter, RetryFilter } from './engine/admin/job-filter.js';
+export type {
+  CancelFilter,
+  EndedState,
+  JobFilter,
+  ListFilter,
+  LiveState,
+  RedriveFilter,
+  ReprocessFilter,
+  RetryFilter,
+} from './engine/admin/job-filter.js';
+export type {
+  EndedFacts,
+  Explanation,
+  Reason,
+  ReasonCode,
+  ReasonFacts,
+} from './engine/admin/explain/reason.js';
+export type {
+  CountOptions,
+  PauseOptions,
+  PurgeOptions,
+  PurgeResult,
+  QueueAdmin,
+  QueueFilter,
+  QueueSize,
+  SizeOptions,
+} from './engine/admin/queue-admin.js';
+export type { QueuePause, QueueRecord, QueueStats } from './engine/admin/queue-reader.js';
+export type { WorkerAdmin, WorkerFilter, WorkerRecord } from './engine/admin/worker-admin.js';
+export type { Reprocessed } from './engine/job/reprocessed.js';
 export type { DeadLetter } from './engine/job/dead-letter.js';
 export type { AttemptError, JobRecord } from './engine/job/job-record.js';
 export type { JobState } from './engine/job/job-state.js';
@@ -180,6 +212,8 @@ export type {
   DatabaseRestoredEvent,
   EngineDrainingEvent,
   EngineErrorEvent,
+  EngineQuietEvent,
+  EngineResumedEvent,
   EngineStartedEvent,
   EngineStoppedEvent,
   EngineWarningEvent,

@@ -26,6 +26,8 @@ export interface EngineRunOptions {
   readonly resolved: ResolvedOptions;
   /** What the code of this process defines. */
   readonly schedules: () => readonly EncodedSchedule[];
+  /** Somebody has told this worker to stop. */
+  readonly onStop: () => void;
 }
 
 /** The bell of newly scheduled jobs. */
@@ -62,6 +64,7 @@ export class EngineRun implements Service {
       onScheduled: (inMs) => this.#promoter.scheduled(inMs),
       onEffects: () => this.#effects.call(),
       onOutage: () => this.#rescuer.grace(),
+      onStop: options.onStop,
     });
     this.#effects = new EffectApplier({ session: this.#session, events });
     this.#pruner = new Pruner({ session: this.#session, events, ages: () => this.#worker.ages });
@@ -199,6 +202,7 @@ export class EngineRun implements Service {
       this.#worker.paused(subject);
     }
     if (kind === 'emitted') this.#deliverer.call();
+    if (kind === 'worker') this.#worker.told(subject);
     if (kind === 'resumed') {
       events.emit({ type: 'resumed', queue: subject });
       this.#worker.hint(subject);

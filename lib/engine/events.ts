@@ -161,6 +161,15 @@ export interface EngineStartedEvent extends EventBase {
   readonly type: 'engineStarted';
   readonly queues: readonly { readonly queue: string; readonly concurrency: number }[];
 }
+/** Somebody has told this worker to be quiet: it takes nothing new, and what runs goes on. */
+export interface EngineQuietEvent extends EventBase {
+  readonly type: 'engineQuiet';
+  readonly running: number;
+}
+/** Somebody has told this worker to work again. */
+export interface EngineResumedEvent extends EventBase {
+  readonly type: 'engineResumed';
+}
 /** No new jobs are claimed; `running` are waited for. */
 export interface EngineDrainingEvent extends EventBase {
   readonly type: 'engineDraining';
@@ -198,6 +207,8 @@ export type TaskmasterEvent =
   | EngineErrorEvent
   | EngineWarningEvent
   | EngineStartedEvent
+  | EngineQuietEvent
+  | EngineResumedEvent
   | EngineDrainingEvent
   | EngineStoppedEvent;
 

@@ -30,17 +30,44 @@ export type { PreviewOptions, ScheduleFilter } from './admin/schedule-admin.js';
 export type { MissedPolicy, OverlapPolicy, Schedule } from './schedule/schedule.js';
 export { SCHEDULE_DEFAULTS } from './schedule/schedule-definition.js';
 export type { ScheduleDefinition, ScheduleOptions, ScheduleTiming } from './schedule/schedule-definition.js';
+export { QueueAdmin } from './admin/queue-admin.js';
+export type {
+  CountOptions,
+  PauseOptions,
+  PurgeOptions,
+  PurgeResult,
+  QueueFilter,
+  QueueSize,
+  SizeOptions,
+} from './admin/queue-admin.js';
+export type { QueuePause, QueueRecord, QueueStats } from './admin/queue-reader.js';
+export { WorkerAdmin } from './admin/worker-admin.js';
+export type { WorkerFilter, WorkerRecord } from './admin/worker-admin.js';
+export type { EndedFacts, Explanation, Reason, ReasonCode, ReasonFacts } from './admin/explain/reason.js';
 export { JobAdmin } from './admin/job-admin.js';
 export type { BulkResult } from './admin/bulk-change.js';
 export type {
   BulkOptions,
+  CancelResult,
   JobPage,
   PageOptions,
   PayloadEdit,
   RedriveOptions,
+  ReprocessOptions,
+  ReprocessResult,
   RequeueOptions,
 } from './admin/job-admin.js';
-export type { JobFilter, ListFilter, RedriveFilter, RetryFilter } from './admin/job-filter.js';
+export type {
+  CancelFilter,
+  EndedState,
+  JobFilter,
+  ListFilter,
+  LiveState,
+  RedriveFilter,
+  ReprocessFilter,
+  RetryFilter,
+} from './admin/job-filter.js';
+export type { Reprocessed } from './job/reprocessed.js';
 export type { DeadLetter } from './job/dead-letter.js';
 export type { AttemptError, JobRecord } from './job/job-record.js';
 export type { JobState } from './job/job-state.js';

@@ -363,6 +363,7 @@ export class Taskmaster {
       events: this.events,
       resolved: this.options,
       schedules: () => this.#schedules.accepted,
+      onStop: () => void this.stop().catch((error: unknown) => this.#report('stop', error)),
     });
     await this.#run.serve(handler);
     if (first && this.#state === 'running') await this.#run.start();

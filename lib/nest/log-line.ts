@@ -117,6 +117,10 @@ export function logLineOf(event: TaskmasterEvent): LogLine | undefined {
         engine: 'started',
         queues: event.queues.map(({ queue, concurrency }) => `${queue}:${concurrency}`).join(','),
       });
+    case 'engineQuiet':
+      return logged('log', { engine: 'quiet', running: event.running });
+    case 'engineResumed':
+      return logged('log', { engine: 'resumed' });
     case 'engineDraining':
       return logged('log', { engine: 'draining', running: event.running });
     case 'engineStopped':

@@ -3,7 +3,7 @@ import type { Admin } from '../engine/admin/admin.js';
 import { TaskmasterCore } from './taskmaster.core.js';
 
 /**
- * What people and tools do to jobs, queues and schedules of an instance. Works from before the first `onModuleInit` until
+ * What people and tools do to jobs, queues, schedules and workers of an instance. Works from before the first `onModuleInit` until
  * the application has closed, in processes that run no jobs too.
  */
 @Injectable()
@@ -14,9 +14,19 @@ export class TaskmasterAdmin {
     this.#admin = core.engine.admin;
   }
 
-  /** Jobs: get, list, retry, requeue, redrive dead letters, delete. */
+  /** Jobs: get, list, explain, retry, requeue, redrive dead letters, reprocess kept ones, cancel, delete. */
   get jobs(): Admin['jobs'] {
     return this.#admin.jobs;
+  }
+
+  /** Queues: list, stats, size, pause, resume, purge. */
+  get queues(): Admin['queues'] {
+    return this.#admin.queues;
+  }
+
+  /** Workers: list, quiet, resume, stop. */
+  get workers(): Admin['workers'] {
+    return this.#admin.workers;
   }
 
   /** Schedules: list, define, pause, resume, preview, fire by hand, delete. */

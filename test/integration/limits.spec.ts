@@ -196,6 +196,20 @@ describe('the rate of a queue', () => {
   });
 });
 
+describe('the rate of a key that is full', () => {
+  it('does not hold up a job of another key that comes later', async () => {
+    const database = await testDatabase();
+    const rateLimit = { limit: 1, periodMs: 3_600_000, key: (({ key }: { key: string }) => key) as never };
+    const { taskmaster, log } = await workingEngine(database, {
+      mail: { rateLimit, handle: () => undefined },
+    });
+    await taskmaster.publisher.enqueueMany('mail', [{ key: 'a' }, { key: 'a' }]);
+    await log.of('completed').count(1);
+    await taskmaster.publisher.enqueue('mail', { key: 'b' });
+    await log.of('completed').count(2);
+  });
+});
+
 describe('rateLimited()', () => {
   it('holds the whole queue back, in all processes, and spends no attempt', async () => {
     const database = await testDatabase();

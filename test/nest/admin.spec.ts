@@ -1,6 +1,15 @@
 import { Injectable, Module } from '@nestjs/common';
 import { describe, expect, it } from 'vitest';
-import { getTaskmasterToken, InjectTaskmaster, TaskmasterAdmin, TaskmasterModule } from '../../lib/index.js';
+import {
+  getTaskmasterToken,
+  InjectTaskmaster,
+  PublisherService,
+  QueueHandler,
+  TaskmasterAdmin,
+  TaskmasterModule,
+  TaskmasterRuntime,
+} from '../../lib/index.js';
+import { eventually } from '../support/eventually.js';
 import { testDatabase } from '../support/test-database.js';
 import { nestApp } from './support/nest-app.js';
 
@@ -31,6 +40,25 @@ describe('TaskmasterAdmin', () => {
     expect(await get(Console).admin.schedules.list()).toEqual([]);
     expect(app.get(getTaskmasterToken('reports', TaskmasterAdmin))).toBe(get(Console).admin);
     expect(get(TaskmasterAdmin)).not.toBe(get(Console).admin);
+  });
+
+  it('has jobs, queues, workers and schedules, and stops the pools of an application as its runtime does', async () => {
+    @Injectable()
+    class Mails {
+      @QueueHandler('mail', { concurrency: 3 })
+      send(): void {}
+    }
+    const { get } = await nestApp({ providers: [Mails] });
+    const admin = get(TaskmasterAdmin);
+    const { id } = await get(PublisherService).enqueue('mail', {}, { delayMs: 60_000 });
+    expect(await admin.jobs.explain(id)).toMatchObject({ reason: 'scheduled' });
+    expect(await admin.queues.stats('mail')).toMatchObject({ scheduled: 1, workers: 1, slots: 3 });
+    const [worker] = await admin.workers.list();
+    expect(await admin.workers.stop(worker!.id)).toBe(true);
+    await eventually(() => expect(get(TaskmasterRuntime).state).toBe('stopped'));
+    expect(await admin.jobs.cancel(id)).toMatchObject({ count: 1 });
+    await get(TaskmasterRuntime).start();
+    expect(await admin.workers.list()).toMatchObject([{ state: 'running' }]);
   });
 
   it('rejects with TM_CLOSED when the application has closed', async () => {

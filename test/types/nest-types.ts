@@ -396,3 +396,26 @@ export class ScheduledMethods {
     return nextRunAt;
   }
 }
+
+/* What is known of a reason follows from its code. */
+export async function facts(admin: TaskmasterAdmin): Promise<string | undefined> {
+  const explanation = await admin.jobs.explain('1');
+  // @ts-expect-error -- there may be no such job
+  explanation.text.trim();
+  for (const reason of explanation?.reasons ?? []) {
+    if (reason.code === 'globalConcurrency') return reason.facts.holders[0];
+    if (reason.code === 'paused') return reason.facts.by;
+    // @ts-expect-error -- no reason of this code
+    if (reason.code === 'tired') return undefined;
+  }
+  // @ts-expect-error -- a job that has failed cannot be cancelled
+  await admin.jobs.cancel({ state: 'failed' });
+  await admin.jobs.reprocess(
+    { queue: SendEmail, state: ['completed'] },
+    { edit: ({ to }: Email) => ({ to }) },
+  );
+  await admin.queues.pause(SendEmail, { forMs: 1_000 });
+  const { ready, capped } = await admin.queues.stats('mail');
+  const [worker] = await admin.workers.list();
+  return `${ready} ${capped} ${worker?.queues[0]?.slots}`;
+}

@@ -3,7 +3,9 @@ import type { StatementPool } from '../connection/statement-pool.js';
 import type { EventHub } from '../events.js';
 import type { Tables } from '../sql/tables.js';
 import { JobAdmin } from './job-admin.js';
+import { QueueAdmin } from './queue-admin.js';
 import { ScheduleAdmin } from './schedule-admin.js';
+import { WorkerAdmin } from './worker-admin.js';
 
 /** What the parts of an {@link Admin} share. */
 export interface AdminOptions {
@@ -22,13 +24,17 @@ export interface AdminOptions {
   readonly onCommitted: (queue: string, delayMs: number | undefined) => void;
 }
 
-/** What people and tools do to jobs, queues and schedules: the one implementation behind every interface. Works without a started engine. */
+/** What people and tools do to jobs, queues, schedules and workers: the one implementation behind every interface. Works without a started engine. */
 export class Admin {
   readonly jobs: JobAdmin;
+  readonly queues: QueueAdmin;
   readonly schedules: ScheduleAdmin;
+  readonly workers: WorkerAdmin;
 
   constructor(options: AdminOptions) {
     this.jobs = new JobAdmin(options);
+    this.queues = new QueueAdmin(options);
     this.schedules = new ScheduleAdmin(options);
+    this.workers = new WorkerAdmin(options);
   }
 }

@@ -1,5 +1,5 @@
 import type { StatementPool } from '../connection/statement-pool.js';
-import { type CountRow, type FindArgs, type FoundRow, type MatchArgs, newestJob } from '../sql/find-jobs.js';
+import { type CountRow, type FindArgs, type FoundRow, newestJob } from '../sql/find-jobs.js';
 import type { Statement } from '../sql/statement.js';
 
 /** What a change of many jobs has done, or would do. */
@@ -16,26 +16,31 @@ export interface BulkResult {
 export type FoundJob = FoundRow;
 
 /** The statements that find jobs of a kind. */
-export interface Finders {
-  readonly find: Statement<FindArgs, FoundRow>;
-  readonly count: Statement<FindArgs, CountRow>;
+export interface Finders<Args extends FindArgs = FindArgs> {
+  readonly find: Statement<Args, FoundRow>;
+  readonly count: Statement<Args, CountRow>;
+  /** The highest id there is. @default of the jobs that have not ended or have failed */
+  readonly newest?: typeof newestJob;
 }
+
+/** Which jobs are meant, as the statements that find them take it. */
+export type Match<Args extends FindArgs> = Omit<Args, 'after' | 'until' | 'limit'>;
 
 /** Jobs in one statement. */
 const CHUNK = 500;
 /** How many ids are told. */
-const TOLD_IDS = 100;
+export const TOLD_IDS = 100;
 
 /**
  * Goes through the jobs that match, in the order of their ids and up to the newest one there was at the beginning, and changes them part by
  * part, a statement and a transaction each.
  */
-export class BulkChange {
+export class BulkChange<Args extends FindArgs = FindArgs> {
   constructor(
     private readonly operation: string,
     private readonly statements: StatementPool,
-    private readonly finders: Finders,
-    private readonly match: MatchArgs,
+    private readonly finders: Finders<Args>,
+    private readonly match: Match<Args>,
   ) {}
 
   /** @param apply changes the jobs it is given, as far as they are as they were found; answers with the ids of those it has changed */
@@ -43,7 +48,7 @@ export class BulkChange {
     { dryRun = false, limit }: { readonly dryRun?: boolean; readonly limit?: number },
     apply: (found: readonly FoundJob[]) => Promise<readonly string[]>,
   ): Promise<BulkResult> {
-    const [newest] = await this.statements.run(this.operation, newestJob, undefined);
+    const [newest] = await this.statements.run(this.operation, this.finders.newest ?? newestJob, undefined);
     const until = newest?.id ?? null;
     if (until === null) return { count: 0, ids: [], more: false };
     return dryRun ? this.#counted(until, limit) : this.#changed(until, limit, apply);
@@ -51,7 +56,7 @@ export class BulkChange {
 
   /** Counts one more than are asked for, to know whether there are more. */
   async #counted(until: string, limit: number | undefined): Promise<BulkResult> {
-    const range = { ...this.match, after: '0', until, limit: limit === undefined ? null : limit + 1 };
+    const range = this.#range('0', until, limit === undefined ? null : limit + 1);
     const [row] = await this.statements.run(this.operation, this.finders.count, range);
     const count = Number(row?.count ?? 0);
     const most = limit ?? Infinity;
@@ -79,6 +84,10 @@ export class BulkChange {
   }
 
   #find(after: string, until: string, limit: number): Promise<FoundJob[]> {
-    return this.statements.run(this.operation, this.finders.find, { ...this.match, after, until, limit });
+    return this.statements.run(this.operation, this.finders.find, this.#range(after, until, limit));
+  }
+
+  #range(after: string, until: string, limit: number | null): Args {
+    return { ...this.match, after, until, limit } as unknown as Args; // the compiler cannot put an Omit together again
   }
 }

@@ -18,18 +18,34 @@ import {
   findScheduledJobs,
   findWaitingJobs,
 } from '../sql/find-jobs.js';
+import { cancelJobs, countLiveJobs, findLiveJobs, type FindLiveArgs } from '../sql/cancel-jobs.js';
+import { explainJob } from '../sql/explain-job.js';
 import { listJobs, readJobs } from '../sql/read-jobs.js';
 import { redriveJobs, removeJob } from '../sql/redrive-jobs.js';
-import { requeueJobs, retryJobs } from '../sql/retry-jobs.js';
-import { BulkChange, type BulkResult, type Finders, type FoundJob } from './bulk-change.js';
 import {
+  countKeptJobs,
+  findKeptJobs,
+  type FindKeptArgs,
+  newestKeptJob,
+  reprocessJobs,
+} from '../sql/reprocess-jobs.js';
+import { requeueJobs, retryJobs } from '../sql/retry-jobs.js';
+import { BulkChange, type BulkResult, type Finders, type FoundJob, TOLD_IDS } from './bulk-change.js';
+import { explanationOf } from './explain/explanation.js';
+import type { Explanation } from './explain/reason.js';
+import {
+  type CancelFilter,
+  checkCancelFilter,
   checkListFilter,
   checkRedriveFilter,
+  checkReprocessFilter,
   checkRetryFilter,
   jobId,
   type ListFilter,
+  LIVE_STATES,
   matchOf,
   type RedriveFilter,
+  type ReprocessFilter,
   type RetryFilter,
 } from './job-filter.js';
 import { readJobOf } from './job-reader.js';
@@ -69,6 +85,24 @@ export interface RedriveOptions extends BulkOptions {
   readonly edit?: PayloadEdit;
 }
 
+export interface ReprocessOptions extends BulkOptions {
+  readonly edit?: PayloadEdit;
+  /** Also those that have been enqueued again already, and those that `reprocess` has enqueued. @default false */
+  readonly again?: boolean;
+}
+
+/** What a `cancel` has done, or would do. */
+export interface CancelResult extends BulkResult {
+  /** How many of them run, and have been told to end; 0 in a dry run. */
+  readonly aborting: number;
+}
+
+/** What a `reprocess` has done, or would do. `count` and `ids` are of the kept jobs. */
+export interface ReprocessResult extends BulkResult {
+  /** The first 100 ids of the new jobs, in the order of `ids`. */
+  readonly newIds: readonly string[];
+}
+
 /** A page of jobs. */
 export interface JobPage {
   readonly jobs: readonly JobRecord[];
@@ -95,18 +129,24 @@ const REQUEUE_CHECKS = {
   queue: queueReference,
 } satisfies Checks;
 const REDRIVE_CHECKS = { ...BULK_CHECKS, edit: callable } satisfies Checks;
+const REPROCESS_CHECKS = { ...REDRIVE_CHECKS, again: boolean } satisfies Checks;
 const PAGE_CHECKS = {
   cursor: jobId,
   limit: integer(1, LARGEST_PAGE),
 } satisfies Checks;
 
+/** Of jobs that are kept: nothing happens to them. */
+const NO_TOKEN = '0';
+
 const FAILED: Finders = { find: findFailedJobs, count: countFailedJobs };
 const SCHEDULED: Finders = { find: findScheduledJobs, count: countScheduledJobs };
 const WAITING: Finders = { find: findWaitingJobs, count: countWaitingJobs };
+const LIVE: Finders<FindLiveArgs> = { find: findLiveJobs, count: countLiveJobs };
+const KEPT: Finders<FindKeptArgs> = { find: findKeptJobs, count: countKeptJobs, newest: newestKeptJob };
 const DEAD_LETTERS: Finders = { find: findDeadLetters, count: countDeadLetters };
 
 /**
- * Jobs: to look at, to run again, to move back from a dead-letter queue, to delete. Jobs that run are never touched.
+ * Jobs: to look at, to run again, to move back from a dead-letter queue, to cancel, to delete. Only `cancel` touches jobs that run.
  *
  * What changes many does it in parts, each in a transaction of its own: when it is stopped half-way, what was done is done, and another
  * call goes on. A job is changed only if nothing has happened to it since it was found, so nothing happens twice, however many do the same.
@@ -201,6 +241,68 @@ export class JobAdmin {
     });
   }
 
+  /**
+   * Cancels jobs, whoever has them: those that wait are gone at once, those that run are told to by their signal, wherever they run, and end
+   * `cancelled` when their handlers do. Jobs that have failed stay failed.
+   *
+   * @throws InvalidOptionsError listing every problem
+   */
+  async cancel(target: string | CancelFilter, options: BulkOptions = {}): Promise<CancelResult> {
+    checkCancelFilter('jobs.cancel', target);
+    throwProblems('jobs.cancel', problemsOf(options, BULK_CHECKS));
+    const { statements } = this.options;
+    const { state, ...filter } = filterOf<CancelFilter>(target);
+    const match = { ...matchOf(filter), states: state === undefined ? LIVE_STATES : [state].flat() };
+    let aborting = 0;
+    const result = await new BulkChange('jobs.cancel', statements, LIVE, match).run(
+      options,
+      async (found) => {
+        const rows = await statements.run('jobs.cancel', cancelJobs, { ids: found.map((job) => job.id) });
+        aborting += rows.filter((row) => row.outcome === 'aborting').length;
+        return rows.filter((row) => row.outcome !== 'none').map((row) => row.id);
+      },
+    );
+    return { ...result, aborting };
+  }
+
+  /**
+   * Enqueues jobs that have ended and are kept by the retention of their queue once more, as new jobs; each once, whoever else does the same,
+   * and not what was enqueued so itself, unless `again`. What is kept stays, and the new job says where it comes from: {@link JobRecord.reprocessed}. Queue, group, priority, tags,
+   * headers, `timeoutMs` and `backoff` are those of the old job; its unique key, dependencies, batch, `maxAttempts` and `expiresAt` are not kept.
+   *
+   * @throws InvalidOptionsError listing every problem; InvalidPayloadError, PayloadTooLargeError for what an edit has made
+   */
+  async reprocess(
+    target: string | ReprocessFilter,
+    options: ReprocessOptions = {},
+  ): Promise<ReprocessResult> {
+    checkReprocessFilter('jobs.reprocess', target);
+    throwProblems('jobs.reprocess', problemsOf(options, REPROCESS_CHECKS));
+    const { statements, onCommitted } = this.options;
+    const { edit, again = false } = options;
+    const newIds: string[] = [];
+    const bulk = new BulkChange('jobs.reprocess', statements, KEPT, { ...keptMatchOf(target), again });
+    const result = await bulk.run(options, async (found) => {
+      const edited = await this.#edited('jobs.reprocess', found, edit);
+      const rows = await statements.run('jobs.reprocess', reprocessJobs, {
+        ids: edited.map((job) => job.id),
+        payloads: edited.map((job) => job.payload),
+        again,
+      });
+      for (const queue of new Set(rows.map((row) => row.queue_name))) onCommitted(queue, undefined);
+      newIds.push(...rows.slice(0, TOLD_IDS - newIds.length).map((row) => row.new_id));
+      return rows.map((row) => row.id);
+    });
+    return { ...result, newIds };
+  }
+
+  /** Why the job does not run, or what has become of it. `undefined` when there is no such job, such as one that was acked and is not kept. */
+  async explain(id: string): Promise<Explanation | undefined> {
+    checkId('jobs.explain', id);
+    const [row] = await this.options.statements.run('jobs.explain', explainJob, { id });
+    return explanationOf(row);
+  }
+
   /** Deletes a job that does not run, whatever its state. False: it runs, or there is none. */
   async delete(id: string): Promise<boolean> {
     checkId('jobs.delete', id);
@@ -228,8 +330,9 @@ export class JobAdmin {
     if (edit === undefined) return found.map((job) => ({ ...job, payload: null }));
     const { statements, maxPayloadBytes } = this.options;
     const rows = await statements.run(operation, readJobs, { ids: found.map((job) => job.id) });
+    const isKept = new Set(found.filter((job) => job.seq === NO_TOKEN).map((job) => job.id));
     const edited: (FoundJob & { readonly payload: string })[] = [];
-    for (const { record, seq } of rows.map(readJobOf)) {
+    for (const { record, seq = isKept.has(record.id) ? NO_TOKEN : undefined } of rows.map(readJobOf)) {
       if (seq === undefined) continue; // it has ended meanwhile
       const payload = await edit(record.payload as never, record);
       if (payload === undefined)
@@ -257,8 +360,22 @@ function editOf({ payload, edit }: RequeueOptions): PayloadEdit | undefined {
   return payload === undefined ? edit : () => payload;
 }
 
-function filterOf<Filter extends RetryFilter | RedriveFilter>(target: string | Filter): Filter {
+function filterOf<Filter extends RetryFilter | RedriveFilter | CancelFilter | ReprocessFilter>(
+  target: string | Filter,
+): Filter {
   return (typeof target === 'string' ? { ids: [target] } : target) as Filter;
+}
+
+function keptMatchOf(
+  target: string | ReprocessFilter,
+): Omit<FindKeptArgs, 'after' | 'until' | 'limit' | 'again'> {
+  const { state, finishedAfter, finishedBefore, ...filter } = filterOf<ReprocessFilter>(target);
+  return {
+    ...matchOf(filter),
+    failedAfter: finishedAfter ?? null,
+    failedBefore: finishedBefore ?? null,
+    states: state === undefined ? null : [state].flat(),
+  };
 }
 
 function findersOf(state: RetryFilter['state']): Finders {

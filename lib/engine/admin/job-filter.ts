@@ -44,12 +44,34 @@ export interface RetryFilter extends JobFilter {
   readonly state?: 'failed' | 'scheduled';
 }
 
+/** States in which a job has not ended. */
+export type LiveState = 'ready' | 'running' | 'scheduled' | 'blocked';
+
+/** Which jobs are to be cancelled. */
+export interface CancelFilter extends JobFilter {
+  /** @default all of them: ready, running, scheduled and blocked */
+  readonly state?: LiveState | readonly LiveState[];
+}
+
+/** States in which a job has ended. */
+export type EndedState = 'completed' | 'failed' | 'cancelled';
+
+/** Which jobs that have ended and are kept are to be enqueued again. */
+export interface ReprocessFilter extends Omit<JobFilter, 'failedAfter' | 'failedBefore'> {
+  /** @default all of them */
+  readonly state?: EndedState | readonly EndedState[];
+  readonly finishedAfter?: Date;
+  readonly finishedBefore?: Date;
+}
+
 /** Which dead letters go back. Their errors, and when they failed, are those of the jobs they are copies of. */
 export interface RedriveFilter extends JobFilter {
   /** The queue they come from. */
   readonly source?: AnyQueue;
 }
 
+export const LIVE_STATES: readonly LiveState[] = ['ready', 'running', 'scheduled', 'blocked'];
+const ENDED_STATES: readonly EndedState[] = ['completed', 'failed', 'cancelled'];
 const STATES: readonly JobState[] = [
   'scheduled',
   'ready',
@@ -68,7 +90,6 @@ export const jobId: Check = check('the id of a job, a string of digits', isJobId
 
 const text = check('a text', (value) => typeof value === 'string' && value !== '');
 const date = check('a valid Date', (value) => value instanceof Date && !Number.isNaN(value.getTime()));
-const state = oneOf(...STATES);
 
 const FILTER_CHECKS = {
   queue: (value, at, problems) =>
@@ -84,10 +105,21 @@ const FILTER_CHECKS = {
   tags: listOf(text, { min: 1, max: 20 }),
 } satisfies Checks;
 
-const listFilter = object({
-  ...FILTER_CHECKS,
-  state: (value, at, problems) =>
-    Array.isArray(value) ? listOf(state, { min: 1 })(value, at, problems) : state(value, at, problems),
+/** One of these, or several. */
+function someOf(states: readonly string[]): Check {
+  const state = oneOf(...states);
+  const several = listOf(state, { min: 1 });
+  return (value, at, problems) => (Array.isArray(value) ? several : state)(value, at, problems);
+}
+
+const { failedAfter: _after, failedBefore: _before, ...KEPT_CHECKS } = FILTER_CHECKS;
+const listFilter = object({ ...FILTER_CHECKS, state: someOf(STATES) });
+const cancelFilter = object({ ...FILTER_CHECKS, state: someOf(LIVE_STATES) });
+const reprocessFilter = object({
+  ...KEPT_CHECKS,
+  finishedAfter: date,
+  finishedBefore: date,
+  state: someOf(ENDED_STATES),
 });
 const retryFilter = object({ ...FILTER_CHECKS, state: oneOf('failed', 'scheduled') });
 const redriveFilter = object({ ...FILTER_CHECKS, source: queueReference });
@@ -105,6 +137,16 @@ export function checkRetryFilter(subject: string, target: string | RetryFilter):
 /** @throws InvalidOptionsError listing every problem */
 export function checkRedriveFilter(subject: string, target: string | RedriveFilter): void {
   throwProblems(subject, targetProblems(redriveFilter, target));
+}
+
+/** @throws InvalidOptionsError listing every problem */
+export function checkCancelFilter(subject: string, target: string | CancelFilter): void {
+  throwProblems(subject, targetProblems(cancelFilter, target));
+}
+
+/** @throws InvalidOptionsError listing every problem */
+export function checkReprocessFilter(subject: string, target: string | ReprocessFilter): void {
+  throwProblems(subject, targetProblems(reprocessFilter, target));
 }
 
 /** The filter as statements take it. */

@@ -1,6 +1,7 @@
 import { mayPollute, safePayload } from '../codec/json-codec.js';
 import { deadLetterOf } from '../job/dead-letter.js';
 import type { AttemptError, JobRecord } from '../job/job-record.js';
+import { reprocessedOf } from '../job/reprocessed.js';
 import type { JobJson, JobRow } from '../sql/read-jobs.js';
 
 /** A job that was read, with the token under which it may be changed. */
@@ -13,7 +14,7 @@ export interface ReadJob {
 /** A row as people and tools see the job. Plain SQL may have stored anything where the library stores objects. */
 export function readJobOf({ job: text }: JobRow): ReadJob {
   const job = JSON.parse(text) as JobJson;
-  const { tags, headers, deadLetter } = job.meta ?? {};
+  const { tags, headers, deadLetter, reprocessed } = job.meta ?? {};
   return {
     seq: job.seq ?? undefined,
     record: {
@@ -40,6 +41,7 @@ export function readJobOf({ job: text }: JobRow): ReadJob {
       tags: Array.isArray(tags) ? tags : [],
       headers: headers ?? {},
       deadLetter: deadLetterOf(deadLetter),
+      reprocessed: reprocessedOf(reprocessed),
     },
   };
 }

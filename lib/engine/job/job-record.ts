@@ -1,6 +1,7 @@
 import type { JobError } from '../events.js';
 import type { DeadLetter } from './dead-letter.js';
 import type { JobState } from './job-state.js';
+import type { Reprocessed } from './reprocessed.js';
 
 /** A job as it is stored, for people and tools. */
 export interface JobRecord {
@@ -38,6 +39,8 @@ export interface JobRecord {
   readonly headers: Readonly<Record<string, string>>;
   /** Of a dead letter: where it comes from. */
   readonly deadLetter: DeadLetter | undefined;
+  /** Of a job that was enqueued again by `reprocess`: the kept job it is a copy of. */
+  readonly reprocessed: Reprocessed | undefined;
 }
 
 /** What one attempt has thrown. */

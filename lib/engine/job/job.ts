@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { type DeadLetter, deadLetterOf, type StoredDeadLetter } from './dead-letter.js';
+import type { StoredReprocessed } from './reprocessed.js';
 import type { DurableSteps, StepOptions, StepResult, StepWork, WaitOptions } from './step.js';
 
 /** What a claim tells about a job. Made by the row reader of the claim statements. */
@@ -48,6 +49,8 @@ export interface JobMeta {
   readonly granted?: number;
   /** Where a dead letter comes from; written by the database. */
   readonly deadLetter?: StoredDeadLetter;
+  /** The kept job that was enqueued again as this one; written by the database. */
+  readonly reprocessed?: StoredReprocessed;
   /** Milliseconds from the claim until the job expires; made by the claim. */
   readonly expiresInMs?: number;
 }

@@ -1,8 +1,8 @@
 /** What is said to everybody on the channel of a schema, besides the names of queues that have work. */
 export interface ControlMessage {
-  /** `cancel`, `ended`, `paused`, `resumed`; other kinds are of a later release. */
+  /** `cancel`, `ended`, `emitted`, `paused`, `resumed`, `worker`; other kinds are of a later release. */
   readonly kind: string;
-  /** The id of a job, or the name of a queue. */
+  /** The id of a job or of a worker, or the name of a queue. */
   readonly subject: string;
 }
 

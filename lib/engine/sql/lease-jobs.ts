@@ -5,14 +5,29 @@ export interface RegisterWorkerArgs {
   readonly host: string;
   readonly pid: number;
   readonly ttlMs: number;
+  /** The release of the library. */
+  readonly version?: string;
+  /** What it works on, and how many jobs of each may run at once. @default nothing */
+  readonly queues?: Readonly<Record<string, number>>;
+  /** What it has been told so far under another id, see `workers.orders`. @default 0, nothing */
+  readonly orders?: number;
 }
 
 /** A new worker: a process incarnation, alive until its lease runs out. */
 export const registerWorker = statement<RegisterWorkerArgs, { readonly id: number }>({
   name: 'register_worker',
-  text: ({ workers }) => `insert into ${workers} (name, host, pid, expires_at)
-    values ($1::text, $2::text, $3::integer, now() + $4::double precision * interval '1 millisecond') returning id`,
-  values: (args) => [args.name, args.host, args.pid, args.ttlMs],
+  text: ({ workers }) => `insert into ${workers} (name, host, pid, expires_at, version, queues, orders)
+    values ($1::text, $2::text, $3::integer, now() + $4::double precision * interval '1 millisecond', $5::text, $6::jsonb, $7::integer)
+    returning id`,
+  values: ({ name, host, pid, ttlMs, version, queues = {}, orders = 0 }) => [
+    name,
+    host,
+    pid,
+    ttlMs,
+    version,
+    JSON.stringify(queues),
+    orders,
+  ],
 });
 
 /**
@@ -21,14 +36,14 @@ export const registerWorker = statement<RegisterWorkerArgs, { readonly id: numbe
  */
 export const heartbeat = statement<
   { readonly workerId: number; readonly ttlMs: number },
-  { readonly now_ms: number; readonly workers: number }
+  { readonly now_ms: number; readonly workers: number; readonly orders: number }
 >({
   name: 'heartbeat',
   text: ({
     workers,
   }) => `update ${workers} set heartbeat_at = now(), expires_at = now() + $2::double precision * interval '1 millisecond'
     where id = $1::integer
-    returning (extract(epoch from now()) * 1000)::double precision as now_ms,
+    returning (extract(epoch from now()) * 1000)::double precision as now_ms, orders,
               (select count(*) from ${workers})::integer as workers, set_config('synchronous_commit', 'off', true) as relaxed`,
   values: (args) => [args.workerId, args.ttlMs],
 });

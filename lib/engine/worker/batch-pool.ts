@@ -40,6 +40,10 @@ export class BatchPool implements JobPool {
     return this.handler.queue;
   }
 
+  get slots(): number {
+    return this.handler.options.concurrency * this.handler.batch.size;
+  }
+
   get running(): number {
     let running = 0;
     for (const batch of this.#running) running += batch.running;

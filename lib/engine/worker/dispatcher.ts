@@ -42,13 +42,14 @@ const STALE_BUFFER_MS = 2_000;
  * The loop of a worker: hands in what has ended and takes out what is to run, one exchange with the database at a time, all of its queues in
  * one statement. When there is nothing to exchange it looks behind the lanes' heads, and then it sleeps until somebody calls.
  *
- * idle -> claiming (start) -> settling (quiesce: hands in, takes nothing) -> stopped
+ * idle -> claiming (start) <-> quiet (hush, resume: hands in, takes nothing) -> settling (quiesce) -> stopped
  */
 export class Dispatcher implements Service {
   readonly #wakeup = new Wakeup();
   readonly #stopping = new AbortController();
   readonly #empty = new Set<Deferred<void>>();
   #claiming = true;
+  #quiet = false;
   #contended = false;
   #rung = false;
   /** Whether the last exchange was a plain one: where there is work of both kinds, they take turns. */
@@ -75,6 +76,22 @@ export class Dispatcher implements Service {
     this.#claiming = false;
     this.parts.exchange.close();
     this.#wakeup.call();
+  }
+
+  /** Nothing more is claimed until it goes on. */
+  hush(): void {
+    this.#quiet = true;
+    this.parts.exchange.close();
+    void this.parts.doorbell.disarm();
+    this.#wakeup.call();
+  }
+
+  /** Claims again; not after it was quiesced. */
+  resume(): void {
+    if (!this.#claiming) return;
+    this.#quiet = false;
+    this.parts.exchange.reopen();
+    this.suspectAll();
   }
 
   /** Resolves when everything that has ended is stored. */
@@ -139,15 +156,17 @@ export class Dispatcher implements Service {
     const claims = wanted.plain !== undefined || wanted.limited !== undefined;
     const settles = settler.hasAcks || settler.hasFinished || settler.hasOthers;
     if (settles || claims) return this.#hand(wanted, settles);
-    if (!this.#claiming || !keeper.valid) return false;
+    if (!this.#takes || !keeper.valid) return false;
     if (isolation.waiting && claimer.idle) return exchange.claimAlone();
     return found;
   }
 
+  get #takes(): boolean {
+    return this.#claiming && !this.#quiet;
+  }
+
   #mayClaim(): boolean {
-    return (
-      this.#claiming && this.parts.keeper.valid && !this.parts.isolation.holdsBack(this.parts.claimer.idle)
-    );
+    return this.#takes && this.parts.keeper.valid && !this.parts.isolation.holdsBack(this.parts.claimer.idle);
   }
 
   /** What to take next: plain jobs, or those that limits and groups hold back, by turns. */
@@ -195,8 +214,8 @@ export class Dispatcher implements Service {
 
   async #sleep(): Promise<void> {
     const { doorbell, pacer, claimer } = this.parts;
-    if (this.#contended) return void (await this.#wakeup.wait(CONTENDED_MS));
-    if (this.#claiming && !doorbell.armed && !pacer.hot && (await doorbell.arm(claimer.queues)))
+    if (this.#contended && this.#takes) return void (await this.#wakeup.wait(CONTENDED_MS));
+    if (this.#takes && !doorbell.armed && !pacer.hot && (await doorbell.arm(claimer.queues)))
       return claimer.hintAll();
     const pollMs = pacer.untilLook(doorbell.armed);
     const called = await this.#wakeup.wait(Math.min(pollMs, this.#untilSomething()));
@@ -204,7 +223,7 @@ export class Dispatcher implements Service {
   }
 
   #untilSomething(): number {
-    const limitedMs = this.#claiming ? this.parts.limited.untilDue(performance.now()) : Infinity;
+    const limitedMs = this.#takes ? this.parts.limited.untilDue(performance.now()) : Infinity;
     return Math.min(this.#untilSweep(), this.#untilStale(), limitedMs);
   }
 
@@ -214,7 +233,7 @@ export class Dispatcher implements Service {
     // Without a free slot a sweep could take nothing.
     if (this.#mayClaim())
       return claimer.capacity() === undefined ? Infinity : sweeps.untilDue(performance.now());
-    return this.#claiming ? HELD_BACK_MS : Infinity;
+    return this.#takes ? HELD_BACK_MS : Infinity;
   }
 
   #untilStale(): number {

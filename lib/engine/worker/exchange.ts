@@ -76,6 +76,11 @@ export class Exchange {
     this.#accepting = false;
   }
 
+  /** What is claimed is taken again. */
+  reopen(): void {
+    this.#accepting = true;
+  }
+
   /** Hands in all that has ended, and takes what is wanted. The statements go out together, in this order. */
   async hand({ plain, limited }: Wanted): Promise<Taken> {
     const { settler, notes } = this.parts;
@@ -256,9 +261,14 @@ export class Exchange {
     for (const { lease_id: leaseId, queue_name: queue, wait_ms: waitMs } of rows) {
       if (leaseId !== null || waitMs === null) continue;
       if (waitMs <= CONTENDED_WAIT_MS) contended = true;
-      else this.parts.limited.wait(queue, waitMs, now);
+      else this.parts.limited.wait(queue, waitMs, now, { someKeys: this.#isKeyed(queue) });
     }
     return contended;
+  }
+
+  /** Whether its rate is one of each key: that of another key, which comes later, may have room. */
+  #isKeyed(queue: string): boolean {
+    return this.parts.claimer.pool(queue)?.handler.options.rateLimit?.key !== undefined;
   }
 
   /** Gives claimed jobs to their pools. A reply that comes after the worker was declared dead is given back. */

@@ -7,7 +7,8 @@ import pg from 'pg';
 /**
  * @typedef {object} ThreadData
  * @property {SharedArrayBuffer} shared 0: the main thread's tick; 1: send time of the last confirmed beat, ns of the monotonic
- *   clock; 2: id of the worker; 3: 1 when it was declared dead; 4: database time of the last beat, ms
+ *   clock; 2: id of the worker; 3: 1 when it was declared dead; 4: database time of the last beat, ms;
+ *   5: what the worker was told, `workers.orders`
  * @property {pg.ClientConfig[]} configs servers of the cluster, tried in order
  * @property {string} text the heartbeat statement
  * @property {number} ttlMs
@@ -67,6 +68,7 @@ async function beat() {
       Atomics.store(cells, 3, 1n);
     } else {
       Atomics.store(cells, 4, BigInt(Math.round(rows[0].now_ms)));
+      Atomics.store(cells, 5, BigInt(rows[0].orders));
       Atomics.store(cells, 1, sentAt);
     }
     parentPort?.postMessage(rows.length === 0 ? 'dead' : 'beat');

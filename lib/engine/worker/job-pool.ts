@@ -5,6 +5,8 @@ import type { ClaimedJob } from '../job/job.js';
 export interface JobPool {
   readonly handler: Handler;
   readonly queue: string;
+  /** How many jobs may run at once. */
+  readonly slots: number;
   /** Jobs that run. */
   readonly running: number;
   /** Jobs that were claimed and have not started. */

@@ -9,6 +9,9 @@ import { Ticker } from '../lifecycle/ticker.js';
 import type { LeaseOptions } from '../options.js';
 import { heartbeat, registerWorker, unregisterWorker } from '../sql/lease-jobs.js';
 import type { Tables } from '../sql/tables.js';
+import { describeWorker, drainWorker, workerOrders } from '../sql/worker-orders.js';
+import { lastOrderOf, type Order } from './order.js';
+import { releaseOf } from './release.js';
 
 /** Options of a {@link LeaseKeeper}. */
 export interface LeaseKeeperOptions {
@@ -20,6 +23,10 @@ export interface LeaseKeeperOptions {
   readonly lease: Required<LeaseOptions>;
   /** Configurations of the servers, for the heartbeat thread's own connection. */
   readonly configs: () => readonly pg.ClientConfig[];
+  /** What is worked on, and how many jobs of each may run at once. */
+  readonly queues: () => Readonly<Record<string, number>>;
+  /** Somebody has told this worker something new. */
+  readonly onOrder: (order: Order) => void;
   /** This worker could not prove in time that it is alive, or was declared dead: its handlers are to end. */
   readonly onLost: () => void;
   /** The database's clock jumped, or it was out of reach for long and is back: nobody should be declared dead for a while. */
@@ -31,6 +38,7 @@ const LAST_BEAT_NS = 1;
 const WORKER_ID = 2;
 const DEAD = 3;
 const DATABASE_MS = 4;
+const ORDERS = 5;
 /** A main thread that has not moved for this long is stuck for good, and its lease is let go. */
 const STALL_LIMIT_MS = 300_000;
 /** A database clock that differs by more than this from what the monotonic clock says has jumped. */
@@ -45,7 +53,7 @@ const CLOCK_JUMP_MS = 5_000;
  * out the handlers are told; when the worker's row is gone, its jobs belong to others, and it goes on under a new id.
  */
 export class LeaseKeeper implements Service {
-  readonly #cells = new BigInt64Array(new SharedArrayBuffer(5 * BigInt64Array.BYTES_PER_ELEMENT));
+  readonly #cells = new BigInt64Array(new SharedArrayBuffer(6 * BigInt64Array.BYTES_PER_ELEMENT));
   readonly #beats: Ticker;
   #thread: Worker | undefined;
   #fenced = false;
@@ -53,6 +61,8 @@ export class LeaseKeeper implements Service {
   #clockSkewMs: number | undefined;
   #renewing: Promise<void> | undefined;
   #beating = false;
+  /** As far as it has been acted on. */
+  #orders = 0;
 
   constructor(private readonly options: LeaseKeeperOptions) {
     const { heartbeatMs } = options.lease;
@@ -80,6 +90,23 @@ export class LeaseKeeper implements Service {
   async signOff(): Promise<void> {
     const workerId = Number(Atomics.exchange(this.#cells, WORKER_ID, 0n));
     if (workerId !== 0) await this.options.session.run(unregisterWorker, { workerId });
+  }
+
+  /** Says what is worked on, for people, after it has changed. */
+  async describe(): Promise<void> {
+    const { session, queues } = this.options;
+    await session.run(describeWorker, { workerId: this.workerId, queues: queues() });
+  }
+
+  /** Says that this worker takes nothing new. */
+  async announceDrain(): Promise<void> {
+    if (this.workerId !== 0) await this.options.session.run(drainWorker, { workerId: this.workerId });
+  }
+
+  /** A worker was told something: if it is this one, it does so now and not at its next heartbeat. */
+  told(workerId: string): void {
+    if (workerId !== String(this.workerId)) return;
+    void this.#readOrders().catch((error: unknown) => this.#report('read orders', error)); // the next heartbeat brings them
   }
 
   /** The id under which jobs are claimed now; 0 when there is none. */
@@ -114,6 +141,9 @@ export class LeaseKeeper implements Service {
       host: hostname(),
       pid: process.pid,
       ttlMs: this.options.lease.ttlMs,
+      version: releaseOf(),
+      queues: this.options.queues(),
+      orders: this.#orders,
     });
     Atomics.store(this.#cells, WORKER_ID, BigInt(row?.id ?? 0));
     Atomics.store(this.#cells, LAST_BEAT_NS, sentAt);
@@ -144,11 +174,25 @@ export class LeaseKeeper implements Service {
     const [row] = await session.run(heartbeat, { workerId: this.workerId, ttlMs: lease.ttlMs });
     if (row === undefined) return void Atomics.store(this.#cells, DEAD, 1n);
     Atomics.store(this.#cells, DATABASE_MS, BigInt(Math.round(row.now_ms)));
+    Atomics.store(this.#cells, ORDERS, BigInt(row.orders));
     Atomics.store(this.#cells, LAST_BEAT_NS, sentAt);
+  }
+
+  async #readOrders(): Promise<void> {
+    const [row] = await this.options.session.run(workerOrders, { workerId: this.workerId });
+    this.#heard(row?.orders ?? 0);
+  }
+
+  /** Answers may overtake each other: what is older than what is known is no news. */
+  #heard(orders: number): void {
+    if (orders <= this.#orders) return;
+    this.#orders = orders;
+    this.options.onOrder(lastOrderOf(orders));
   }
 
   async #judge(): Promise<void> {
     this.#watchClock();
+    this.#heard(Number(Atomics.load(this.#cells, ORDERS)));
     if (Atomics.load(this.#cells, DEAD) === 1n) return this.#renew();
     if (this.workerId === 0) return;
     if (this.expiredMs > 0 && !this.#fenced) this.#fence();

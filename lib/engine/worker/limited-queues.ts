@@ -7,6 +7,8 @@ export class LimitedQueues {
   readonly #grouped = new Set<string>();
   /** Not before, by the monotonic clock. */
   readonly #notBefore = new Map<string, number>();
+  /** When to ask without being told to. */
+  readonly #again = new Map<string, number>();
 
   /** A plain claim of these queues was answered. */
   learned(
@@ -44,22 +46,26 @@ export class LimitedQueues {
     return this.has(queue) && now >= (this.#notBefore.get(queue) ?? 0);
   }
 
-  /** A claim told to come again after a while. */
-  wait(queue: string, waitMs: number, now: number): void {
-    this.#notBefore.set(queue, now + waitMs);
+  /** A claim told to come again after a while: not before, unless it is only some keys that are full. */
+  wait(queue: string, waitMs: number, now: number, { someKeys = false } = {}): void {
+    this.#again.set(queue, now + waitMs);
+    if (!someKeys) this.#notBefore.set(queue, now + waitMs);
   }
 
   /** Queues whose wait is over; each is told once. */
   waited(now: number): string[] {
-    const over = [...this.#notBefore].filter(([, at]) => at <= now).map(([queue]) => queue);
-    for (const queue of over) this.#notBefore.delete(queue);
+    const over = [...this.#again].filter(([, at]) => at <= now).map(([queue]) => queue);
+    for (const queue of over) {
+      this.#again.delete(queue);
+      this.#notBefore.delete(queue);
+    }
     return over;
   }
 
   /** Milliseconds until the next wait is over. */
   untilDue(now: number): number {
     let untilMs = Infinity;
-    for (const at of this.#notBefore.values()) untilMs = Math.min(untilMs, at - now);
+    for (const at of this.#again.values()) untilMs = Math.min(untilMs, at - now);
     return Math.max(0, untilMs);
   }
 }

@@ -46,6 +46,10 @@ export class WorkerPool implements JobPool {
     return this.handler.queue;
   }
 
+  get slots(): number {
+    return this.handler.options.concurrency;
+  }
+
   get running(): number {
     return this.#running.size;
   }

@@ -31,6 +31,7 @@ import { LeaseBook } from './lease-book.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { LimitedQueues } from './limited-queues.js';
 import { compose } from './middleware.js';
+import type { Order } from './order.js';
 import { Pacer } from './pacer.js';
 import { Reconciler } from './reconciler.js';
 import { Settler } from './settler.js';
@@ -54,6 +55,8 @@ export interface WorkerOptions {
   readonly onEffects: () => void;
   /** Nobody should be declared dead for a while. */
   readonly onOutage: () => void;
+  /** Somebody has told this worker to stop. */
+  readonly onStop: () => void;
 }
 
 /** What handlers that have been told to end get before their jobs are handed back. */
@@ -105,6 +108,8 @@ export class Worker implements Service {
       name: resolved.name,
       lease: resolved.lease,
       configs: options.configs,
+      queues: () => this.#slots,
+      onOrder: (order) => this.#obey(order),
       onLost: () => this.#lost(),
       onOutage: options.onOutage,
     });
@@ -181,7 +186,9 @@ export class Worker implements Service {
   /** Works on one more queue, from now on. */
   async serve(handler: AnyHandler): Promise<void> {
     this.#claimer.add(this.#poolOf(handler));
-    if (this.#started) await this.#open();
+    if (!this.#started) return;
+    await this.#open();
+    await this.#keeper.describe();
   }
 
   async start(): Promise<void> {
@@ -213,6 +220,7 @@ export class Worker implements Service {
     if (!this.#started) return;
     this.#dispatcher.quiesce();
     this.#returnBuffers();
+    void this.#keeper.announceDrain().catch(() => {}); // for people only
     await this.#idleWithin(this.options.resolved.shutdown.drainTimeoutMs, this.#forced.signal);
     if (!this.#claimer.idle) await this.#handBack();
     await this.#within(
@@ -248,6 +256,11 @@ export class Worker implements Service {
     this.#dispatcher.call();
   }
 
+  /** A worker was told something; see its row. */
+  told(workerId: string): void {
+    this.#keeper.told(workerId);
+  }
+
   /** A queue may have work. */
   hint(queue: string): void {
     this.#dispatcher.hint(queue);
@@ -267,6 +280,26 @@ export class Worker implements Service {
     this.#isolation.found();
     for (const pool of this.#batchPools) pool.hurry();
     this.#dispatcher.call();
+  }
+
+  /** How many jobs of each queue may run here at once. */
+  get #slots(): Record<string, number> {
+    return Object.fromEntries([...this.#claimer.pools].map((pool) => [pool.queue, pool.slots]));
+  }
+
+  #obey(order: Order): void {
+    switch (order) {
+      case 'quiet':
+        this.#dispatcher.hush();
+        this.#returnBuffers();
+        this.#dispatcher.call();
+        return this.options.events.emit({ type: 'engineQuiet', running: this.running });
+      case 'work':
+        this.#dispatcher.resume();
+        return this.options.events.emit({ type: 'engineResumed' });
+      case 'stop':
+        return this.options.onStop();
+    }
   }
 
   #poolOf(handler: AnyHandler): JobPool {
