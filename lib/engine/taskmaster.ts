@@ -391,10 +391,13 @@ export class Taskmaster {
 
   async #ping(): Promise<boolean> {
     const ping = { text: 'select 1', query_timeout: PING_MS } as pg.QueryConfig;
-    return this.pool.query(ping).then(
+    const over = new AbortController();
+    const answered = this.pool.query(ping).then(
       () => true,
       () => false,
     );
+    const late = pause(PING_MS, over.signal).then(() => false); // a pool that was lent may let us wait for ever
+    return Promise.race([answered, late]).finally(() => over.abort());
   }
 
   #report(operation: string, error: unknown): void {

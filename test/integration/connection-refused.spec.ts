@@ -1,7 +1,8 @@
 import { inspect } from 'node:util';
+import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Taskmaster, type TaskmasterError, type TaskmasterOptions } from '../../lib/engine/index.js';
-import { engine } from '../support/engine.js';
+import { engine, openEngine } from '../support/engine.js';
 import { eventually } from '../support/eventually.js';
 import { faultyProxy } from '../support/faulty-proxy.js';
 import { nextEvent } from '../support/next-event.js';
@@ -102,6 +103,19 @@ describe('a database that does not answer', () => {
   });
 });
 
+describe('health()', () => {
+  it('answers when a pool that was lent has no connection to spare', async () => {
+    const database = await testDatabase();
+    const pool = new pg.Pool({ ...database.config, max: 1 });
+    onTestFinished(() => pool.end());
+    const taskmaster = await openEngine(database, { connection: { pool } });
+    const only = await pool.connect();
+    expect(await taskmaster.health()).toMatchObject({ status: 'down' });
+    only.release();
+    expect(await taskmaster.health()).toMatchObject({ status: 'up' });
+  });
+});
+
 describe("connect: 'lazy'", () => {
   it('starts without the database, is down, and works when it has come', async () => {
     const database = await testDatabase();
@@ -152,6 +166,8 @@ describe('an error about a connection', () => {
     'postgres://me:secret@127.0.0.1:1,127.0.0.1:2/db',
     'postgres://me:secret@127.0.0.1:1/db?password=cret',
     'postgres://127.0.0.1:1/db?user=me&password=secret',
+    'postgres://me:secret@[::1]:1/db',
+    'postgres://me:secret@no-such-host.invalid/db',
     'socket:/nowhere?db=db&user=me&password=secret',
   ])('never shows a password: %s', async (connection) => {
     const open = async () => {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import type { Job } from '../../lib/engine/index.js';
+import { type Job, rateLimited } from '../../lib/engine/index.js';
+import { engine } from '../support/engine.js';
 import { eventually } from '../support/eventually.js';
 import { faultyProxy } from '../support/faulty-proxy.js';
 import { gate } from '../support/gate.js';
@@ -139,6 +140,63 @@ describe('connections that are ended again and again while jobs run', () => {
     expect(log.of('engineError').values).toEqual([]);
     await new JobTable(database).insert('mail');
     await log.of('completed').count(1);
+  });
+});
+
+describe('a connection that is forgotten before it is of use', () => {
+  const CONNECTING = { connectTimeoutMs: 500 };
+
+  it.each([
+    ['while the session of the worker is set up', /plan_cache_mode/],
+    ['while the listener begins to listen', /listen "?tm_/],
+  ])('is given up after connectTimeoutMs, and made anew: %s', async (_when, request) => {
+    const database = await testDatabase();
+    const { proxy, connection } = await faultyProxy(database);
+    const { log } = await workingEngine(database, { mail: () => undefined }, { connection, ...CONNECTING });
+    await log.of('listenerRestored').count(1);
+    const forgotten = proxy.forgetAt(request);
+    proxy.cut();
+    await forgotten;
+    await log.of('listenerRestored').count(2);
+    await log.of('databaseRestored').count(1);
+    await new JobTable(database).insert('mail');
+    await log.of('completed').count(1);
+  });
+
+  it('does not hold up close(): while it migrates', async () => {
+    const database = await testDatabase({ migrated: false });
+    const { proxy, connection } = await faultyProxy(database);
+    const taskmaster = engine(database, { connection });
+    const forgotten = proxy.forgetAt(/pg_advisory_xact_lock/);
+    const opened = taskmaster.open().catch((error: unknown) => error);
+    await forgotten;
+    await taskmaster.close();
+    expect(await opened).toMatchObject({ code: 'TM_CLOSED' });
+    await eventually(() => proxy.connections === 0);
+  });
+});
+
+describe('a connection that breaks while jobs hold up their queue', () => {
+  it('crashes nothing: they are settled when it is back', async () => {
+    const database = await testDatabase();
+    const { proxy, connection } = await faultyProxy(database);
+    const busy = gate();
+    const { log } = await workingEngine(
+      database,
+      {
+        mail: async () => {
+          await busy.pass();
+          return rateLimited({ retryAfterMs: 10 });
+        },
+      },
+      { connection },
+    );
+    const lost = proxy.dropReply({ to: /hold_queues/ });
+    await new JobTable(database).insert('mail');
+    await busy.reached();
+    busy.open();
+    await lost;
+    await log.of('snoozed').count(1); // an unhandled rejection would fail the run
   });
 });
 

@@ -36,6 +36,7 @@ interface Link {
 export class FaultyProxy {
   #mode: 'pass' | 'refuse' | 'stall' | 'blackhole' = 'pass';
   #loss: Loss | undefined;
+  #oblivion: { readonly at: RegExp; readonly forgotten: Deferred<void> } | undefined;
   readonly #links = new Set<Link>();
   readonly #server: Server;
 
@@ -87,6 +88,13 @@ export class FaultyProxy {
     for (const link of this.#links) link.swallowing = true;
   }
 
+  /** Forgets one connection, that on which a request with this text comes; it does not pass. Resolves when that has happened. */
+  forgetAt(request: RegExp, { timeoutMs = 10_000 } = {}): Promise<void> {
+    const forgotten = new Deferred();
+    this.#oblivion = { at: request, forgotten };
+    return within(timeoutMs, `the request ${request}`, forgotten.promise);
+  }
+
   /** Loses one reply and ends its connection: the request was carried out. Resolves when that has happened. */
   dropReply(reply: LostReply, { timeoutMs = 10_000 } = {}): Promise<void> {
     const lost = new Deferred();
@@ -119,9 +127,16 @@ export class FaultyProxy {
   }
 
   #requested(link: Link, chunk: Buffer): void {
+    if (this.#oblivion?.at.test(chunk.toString('latin1')) === true) this.#forget(link);
     if (link.swallowing) return;
     if (this.#loss?.reply.to?.test(chunk.toString('latin1')) === true) this.#lose(link);
     link.server.write(chunk);
+  }
+
+  #forget(link: Link): void {
+    link.swallowing = true;
+    this.#oblivion?.forgotten.resolve();
+    this.#oblivion = undefined;
   }
 
   #replied(link: Link, chunk: Buffer): void {

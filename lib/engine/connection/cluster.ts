@@ -3,6 +3,9 @@ import { DatabaseUnreachableError } from '../errors.js';
 import type { ConnectionTarget } from './connection-target.js';
 import { reasonOf } from './pg-errors.js';
 
+/** What a goodbye may take. */
+const END_MS = 1_000;
+
 /** A dedicated connection and what its greeting told. */
 export interface Connected {
   readonly client: pg.Client;
@@ -17,6 +20,8 @@ export interface Connected {
 export interface ConnectOptions {
   /** Settings of this connection alone. */
   readonly extra?: pg.ClientConfig;
+  /** Statements to begin with, within the time that connecting may take; `undefined`: none. @default none */
+  readonly setUp?: (direct: boolean) => string | undefined;
   /** Gives up at once, also in the middle of connecting. */
   readonly signal: AbortSignal;
 }
@@ -64,13 +69,13 @@ export class Cluster {
    *
    * @throws DatabaseUnreachableError when none does; names the last one tried
    */
-  async connect({ extra = {}, signal }: ConnectOptions): Promise<Connected> {
+  async connect({ signal, ...options }: ConnectOptions): Promise<Connected> {
     let failure: unknown;
     let failed = this.target;
     for (let attempt = 0; attempt < this.#targets.length && !signal.aborted; attempt += 1) {
       failed = this.target;
       try {
-        return await this.#greet(extra, signal);
+        return await this.#greet(options, signal);
       } catch (error) {
         failure = error;
         this.advance(failed);
@@ -95,19 +100,24 @@ export class Cluster {
     return { ...(this.configs[0] as pg.ClientConfig), ...extra };
   }
 
-  async #greet(extra: pg.ClientConfig, signal: AbortSignal): Promise<Connected> {
+  async #greet(
+    { extra = {}, setUp }: Omit<ConnectOptions, 'signal'>,
+    signal: AbortSignal,
+  ): Promise<Connected> {
     const client = new pg.Client(this.clientConfig(extra));
     client.on('error', () => {}); // also reported as 'end', which every owner watches
     const giveUp = () => destroy(client);
     signal.addEventListener('abort', giveUp, { once: true });
     try {
       await client.connect();
-      const { rows } = await client.query<{ pid: number; recovering: boolean }>({
-        text: 'select pg_backend_pid() as pid, pg_is_in_recovery() as recovering',
-        query_timeout: this.connectTimeoutMs,
-      } as pg.QueryConfig);
+      const { rows } = await client.query<{ pid: number; recovering: boolean }>(
+        this.#bounded('select pg_backend_pid() as pid, pg_is_in_recovery() as recovering'),
+      );
       if (rows[0]?.recovering !== false) throw new Error('the server is in recovery and read-only');
-      return { client, direct: (client as unknown as { processID: number }).processID === rows[0].pid };
+      const direct = (client as unknown as { processID: number }).processID === rows[0].pid;
+      const text = setUp?.(direct);
+      if (text !== undefined) await client.query(this.#bounded(text));
+      return { client, direct };
     } catch (error) {
       destroy(client);
       throw error;
@@ -115,6 +125,18 @@ export class Cluster {
       signal.removeEventListener('abort', giveUp);
     }
   }
+
+  /** A server that accepts connections may still never answer. */
+  #bounded(text: string): pg.QueryConfig {
+    return { text, query_timeout: this.connectTimeoutMs } as pg.QueryConfig;
+  }
+}
+
+/** A polite end, with a bound: a server that does not answer must not hold up a shutdown. */
+export async function endOf(client: pg.Client): Promise<void> {
+  const bound = setTimeout(() => destroy(client), END_MS);
+  await client.end().catch(() => {});
+  clearTimeout(bound);
 }
 
 /** Ends a client at once, without waiting for a server that may not answer. */

@@ -5,7 +5,7 @@ import { pause } from '../lifecycle/pause.js';
 import type { ConnectionOption, MultiHostConfig, ResolvedOptions } from '../options.js';
 import { Migrator } from '../schema/migrator.js';
 import { tablesOf, type Tables } from '../sql/tables.js';
-import { Cluster, type Connected, destroy } from './cluster.js';
+import { Cluster, type Connected, destroy, endOf } from './cluster.js';
 import { type ConnectionTarget, targetsOf } from './connection-target.js';
 import { EmbeddedPostgres } from './embedded.js';
 import { databaseErrorOf, isConnectionFailure, sqlStateOf } from './pg-errors.js';
@@ -136,10 +136,14 @@ export class Database {
 
   async #migrateOver({ client, direct }: Connected): Promise<void> {
     this.#direct = direct;
+    const { signal } = this.#closing;
+    const giveUp = () => destroy(client);
+    signal.addEventListener('abort', giveUp, { once: true });
     try {
       await this.#migrate(client);
     } finally {
-      await client.end().catch(() => destroy(client));
+      signal.removeEventListener('abort', giveUp);
+      await endOf(client);
     }
   }
 

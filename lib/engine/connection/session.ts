@@ -4,7 +4,7 @@ import type { EventHub } from '../events.js';
 import { Deferred } from '../lifecycle/deferred.js';
 import type { Statement } from '../sql/statement.js';
 import type { Tables } from '../sql/tables.js';
-import { type Cluster, type Connected, destroy } from './cluster.js';
+import { type Cluster, type Connected, destroy, endOf } from './cluster.js';
 import { isConnectionFailure, isReadOnly, reasonOf } from './pg-errors.js';
 import { ReconnectDelay } from './reconnect-delay.js';
 
@@ -108,9 +108,9 @@ export class Session {
     try {
       const connected = await this.options.cluster.connect({
         extra: { pipeline: this.options.pipeline === true },
+        setUp: (direct) => (direct ? PIN_PLANS : undefined),
         signal,
       });
-      if (connected.direct) await connected.client.query(PIN_PLANS);
       this.#adopt(connected);
       return connected;
     } catch (error) {
@@ -151,11 +151,4 @@ export class Session {
     }
     destroy(connected.client);
   }
-}
-
-/** A polite end, with a bound: a server that does not answer must not hold up a shutdown. */
-async function endOf(client: pg.Client): Promise<void> {
-  const bound = setTimeout(() => destroy(client), 1_000);
-  await client.end().catch(() => {});
-  clearTimeout(bound);
 }

@@ -124,7 +124,10 @@ export class Listener implements Service {
 
   /** One connection, from connecting to its end. Throws what ended it. */
   async #serve(): Promise<void> {
-    const { client, direct } = await this.options.cluster.connect({ signal: this.#stopped.signal });
+    const { client, direct } = await this.options.cluster.connect({
+      setUp: () => `listen ${this.options.tables.channel}; listen ${this.#proofChannel}`,
+      signal: this.#stopped.signal,
+    });
     this.#client = client;
     const ended = new Promise<never>((_, reject) =>
       client.once('end', () => reject(new Error('the connection ended'))),
@@ -133,7 +136,6 @@ export class Listener implements Service {
     try {
       if (this.#stopped.signal.aborted) return;
       client.on('notification', (message) => this.#heard(message));
-      await client.query(`listen ${this.options.tables.channel}; listen ${this.#proofChannel}`);
       await this.#prove(ended, direct);
       this.#restored();
       for (;;) {

@@ -187,12 +187,12 @@ export class Exchange {
     const batch = settler.takeOthers();
     const holds = holdsOf(batch.ended);
     const held = holds.length === 0 ? undefined : session.run(holdQueues, { holds });
-    await this.#settle(batch, async (args) => {
+    const settled = this.#settle(batch, async (args) => {
       const rows = await session.run(rescheduleJobs, { ...args, workerId: keeper.workerId });
       const expired = rows.filter((row) => row.expired).map((row) => row.id);
       return { ours: rows.map((row) => row.id), expired, answer: undefined };
     });
-    await held;
+    await Promise.all([held, settled]); // a connection that breaks fails both
     this.#announceDelays(batch.args.jobs.map((job) => job.delayMs));
   }
 
