@@ -87,10 +87,13 @@ export {
 
 // Queues and publishing.
 export { defineQueue } from './engine/job/define-queue.js';
+export type { EncryptedPayload, EncryptionContext, PayloadEncryption } from './engine/job/encryption.js';
+export type { PayloadVersions, Upcaster } from './engine/job/payload-version.js';
 export type { AnyQueue } from './engine/job/queue.js';
 export type {
   DtoOptions,
   KeyConcurrency,
+  PayloadOptions,
   QueueDefinition,
   QueueDefinitionOptions,
   QueueLimits,
@@ -267,6 +270,7 @@ export {
   JobTransactionError,
   LeaseLostError,
   NotOpenError,
+  PayloadEncryptionError,
   PayloadTooLargeError,
   PermissionDeniedError,
   ResultNotKeptError,

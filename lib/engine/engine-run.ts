@@ -9,6 +9,7 @@ import { Listener } from './listener/listener.js';
 import { EffectApplier } from './maintenance/effect-applier.js';
 import { Pruner } from './maintenance/pruner.js';
 import { Expirer } from './maintenance/expirer.js';
+import { VersionKeeper } from './maintenance/version-keeper.js';
 import { EventDeliverer } from './maintenance/event-deliverer.js';
 import { Rescuer } from './maintenance/rescuer.js';
 import type { ResolvedOptions } from './options.js';
@@ -48,6 +49,7 @@ export class EngineRun implements Service {
   readonly #pruner: Pruner;
   readonly #expirer: Expirer;
   readonly #deliverer: EventDeliverer;
+  readonly #versions: VersionKeeper;
 
   constructor(private readonly options: EngineRunOptions) {
     const { database, events, resolved, scope } = options;
@@ -71,6 +73,12 @@ export class EngineRun implements Service {
     this.#deliverer = new EventDeliverer({
       session: this.#session,
       events,
+      onReady: (queue) => this.#worker.hint(queue),
+    });
+    this.#versions = new VersionKeeper({
+      session: this.#session,
+      events,
+      queues: () => this.#worker.versions,
       onReady: (queue) => this.#worker.hint(queue),
     });
     this.#promoter = new Promoter({
@@ -165,6 +173,7 @@ export class EngineRun implements Service {
       this.#effects,
       this.#expirer,
       this.#deliverer,
+      this.#versions,
       this.#worker,
       this.#pruner,
       this.#scheduler,

@@ -41,6 +41,26 @@ export class InvalidPayloadError extends TaskmasterError {
   }
 }
 
+/** The payload of a job that was stored is not what its queue expects: no attempt can make it so. */
+export class InvalidJobPayloadError extends InvalidPayloadError {
+  override readonly code = 'TM_INVALID_PAYLOAD';
+  override name = 'InvalidPayloadError';
+}
+
+/** A payload could not be encrypted, or decrypted. */
+export class PayloadEncryptionError extends TaskmasterError {
+  readonly code = 'TM_PAYLOAD_ENCRYPTION';
+
+  constructor(
+    readonly operation: 'encrypt' | 'decrypt',
+    readonly queue: string,
+    reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(`Cannot ${operation} a payload of queue ${quoted(queue)}: ${reason}.`, options);
+  }
+}
+
 /** A payload is larger than the limit. Thrown before any SQL. */
 export class PayloadTooLargeError extends TaskmasterError {
   readonly code = 'TM_PAYLOAD_TOO_LARGE';

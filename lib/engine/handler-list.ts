@@ -1,10 +1,28 @@
 import { DuplicateHandlerError } from './errors.js';
-import type { AnyHandler, AnyRegistration, BatchHandler, Handler, JobHandler } from './job/handler.js';
+import type {
+  AnyHandler,
+  AnyRegistration,
+  BatchHandler,
+  Handler,
+  HandlerRegistration,
+  JobHandler,
+} from './job/handler.js';
 import type { AnyQueue } from './job/queue.js';
-import type { QueueDefinitionOptions, QueueLimits, QueueOptions } from './job/queue-definition.js';
+import type {
+  PayloadOptions,
+  QueueDefinitionOptions,
+  QueueLimits,
+  QueueOptions,
+  QueueRules,
+} from './job/queue-definition.js';
 import { queueNameOf } from './job/queue-name.js';
 import { withDefaults } from './option-checker.js';
-import { checkBatchRegistration, checkDeadLetter, checkHandlerOptions } from './option-checks.js';
+import {
+  checkBatchRegistration,
+  checkDeadLetter,
+  checkHandlerOptions,
+  checkPayloadOptions,
+} from './option-checks.js';
 import { BATCH_DEFAULTS, type ResolvedOptions } from './options.js';
 
 /**
@@ -26,26 +44,51 @@ export class HandlerList {
 
   /** Those this process works for. */
   get consumed(): readonly AnyHandler[] {
-    return this.all.filter((handler) => this.options.consumes(handler.queue));
+    return this.all.filter((handler) => this.consumes(handler));
   }
 
-  /** What is known of a queue's limits. */
-  limitsOf(queue: string): QueueLimits | undefined {
+  /** A former name of a queue is consumed where the present one is. */
+  consumes({ queue, aliasOf }: Handler): boolean {
+    return this.options.consumes(aliasOf ?? queue);
+  }
+
+  /** What is known of a queue. */
+  rulesOf(queue: string): QueueRules | undefined {
     return this.#handlers.get(queue)?.options ?? this.#definitions.get(queue);
   }
 
-  /** @throws DuplicateHandlerError, InvalidQueueNameError, InvalidOptionsError */
-  add(registration: AnyRegistration): AnyHandler {
+  /**
+   * @returns the handler, and one for each former name of its queue
+   * @throws DuplicateHandlerError, InvalidQueueNameError, InvalidOptionsError
+   */
+  add(registration: AnyRegistration): readonly AnyHandler[] {
+    const handler = this.#checked(registration);
+    checkPayloadOptions(handler.label, handler.queue, handler.options);
+    const aliases = (handler.options.aliases ?? []).map((queue) => ({
+      ...handler,
+      queue,
+      aliasOf: handler.queue,
+    }));
+    const all = [handler, ...aliases];
+    for (const each of all) this.#assertFree(each);
+    for (const each of all) this.#handlers.set(each.queue, each);
+    return all;
+  }
+
+  #assertFree({ queue, label }: Handler): void {
+    const taken = this.#handlers.get(queue);
+    if (taken !== undefined) throw new DuplicateHandlerError(queue, taken.label, label);
+  }
+
+  #checked(registration: AnyRegistration): AnyHandler {
     const { queue, label, options = {} } = registration;
     const name = queueNameOf(queue);
     const ofBatches = 'handleBatch' in registration || 'batch' in registration;
     if (ofBatches) checkBatchRegistration(registration);
     else checkHandlerOptions(label, options);
     checkDeadLetter(label, name, options.deadLetter);
-    const taken = this.#handlers.get(name);
-    if (taken !== undefined) throw new DuplicateHandlerError(name, taken.label, label);
     const common = this.#resolve(registration, name);
-    const handler = ofBatches
+    return ofBatches
       ? {
           ...common,
           batch: {
@@ -54,17 +97,19 @@ export class HandlerList {
           },
           handleBatch: registration.handleBatch as BatchHandler['handleBatch'],
         }
-      : { ...common, handle: registration.handle as JobHandler['handle'] };
-    this.#handlers.set(name, handler);
-    return handler;
+      : { ...common, ...handlingOf(registration) };
   }
 
   #resolve({ queue, label, options: own }: AnyRegistration, name: string): Handler {
     const { schema, ...defined } = this.#definitionOf(queue, name);
-    const queueOptions = withDefaults<Required<QueueOptions> & QueueLimits>(this.options.defaults, defined);
+    const queueOptions = withDefaults<Required<QueueOptions> & QueueLimits & PayloadOptions>(
+      this.options.defaults,
+      defined,
+    );
     const options = withDefaults<Handler['options']>({ ...queueOptions, transactional: false }, own);
     return {
       queue: name,
+      aliasOf: undefined,
       label,
       options,
       deadLetter: deadLetterOf(name, options.deadLetter),
@@ -75,6 +120,10 @@ export class HandlerList {
   #definitionOf(queue: AnyQueue, name: string): QueueDefinitionOptions {
     return typeof queue === 'string' ? (this.#definitions.get(name) ?? {}) : queue.options;
   }
+}
+
+function handlingOf({ handle, refusalOf }: HandlerRegistration): Pick<JobHandler, 'handle' | 'refusalOf'> {
+  return { handle: handle as JobHandler['handle'], ...(refusalOf && { refusalOf }) };
 }
 
 /** The module's `defaults` may name a queue that has a handler too: it has no dead letters of its own then. */

@@ -76,6 +76,7 @@ export { defineQueue } from './job/define-queue.js';
 export type {
   DtoOptions,
   KeyConcurrency,
+  PayloadOptions,
   QueueDefinition,
   QueueDefinitionOptions,
   QueueLimits,
@@ -83,6 +84,8 @@ export type {
   RateLimit,
   Retention,
 } from './job/queue-definition.js';
+export type { EncryptedPayload, EncryptionContext, PayloadEncryption } from './job/encryption.js';
+export type { PayloadVersions, Upcaster } from './job/payload-version.js';
 export type { AnyQueue } from './job/queue.js';
 export type { InputOf, PayloadOf, ResultOf, TaskmasterQueues } from './job/queue-types.js';
 export { Job } from './job/job.js';

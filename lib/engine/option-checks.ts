@@ -1,7 +1,8 @@
 import { types } from 'node:util';
 import { storageProblem } from './codec/stored-text.js';
 import type { BatchHandlerRegistration, HandlerOptions } from './job/handler.js';
-import type { DtoOptions, QueueDefinitionOptions } from './job/queue-definition.js';
+import { upcasterProblems } from './job/payload-version.js';
+import type { DtoOptions, PayloadOptions, QueueDefinitionOptions } from './job/queue-definition.js';
 import type { AnyQueue } from './job/queue.js';
 import { queueNameProblem } from './job/queue-name.js';
 import { cronProblem, isTimeZone, MAX_CRON_LENGTH } from './schedule/cron-timing.js';
@@ -32,6 +33,8 @@ const MAX_KEY_BYTES = 256;
 const MAX_DEPENDENCIES = 10_000;
 const MAX_ERROR_RULES = 100;
 const MAX_BATCH_SIZE = 10_000;
+const MAX_VERSION = 1_000;
+const MAX_ALIASES = 100;
 const MAX_BATCH_WAIT_MS = 3_600_000;
 
 const delay = integer(0, MAX_DELAY_MS);
@@ -125,6 +128,7 @@ export const QUEUE_CHECKS = {
   errors: listOf(errorRule, { max: MAX_ERROR_RULES }),
   deadLetter,
   retention: object({ completedMs: period, failedMs: period, cancelledMs: period }),
+  onInvalid: oneOf('fail', 'retry'),
 } satisfies Checks;
 
 /** Options of definitions and handlers that hold jobs back. */
@@ -140,10 +144,28 @@ const LIMIT_CHECKS = {
   ageing: object({ everyMs: integer(100, MAX_DELAY_MS) }, ['everyMs']),
 } satisfies Checks;
 
+const upcasters: Check = (value, at, problems) => {
+  if (!isObject(value)) return void problems.push(problem(at, 'an object of functions by version', value));
+  for (const [version, upcaster] of Object.entries(value)) callable(upcaster, `${at}[${version}]`, problems);
+};
+
+/** Options of definitions and handlers about what is in a payload. */
+const PAYLOAD_CHECKS = {
+  version: integer(1, MAX_VERSION),
+  upcasters,
+  aliases: listOf(checkName, { max: MAX_ALIASES }),
+  encryption: object({ encrypt: callable, decrypt: callable }, ['encrypt', 'decrypt']),
+} satisfies Checks;
+
 const dto = check('a class', (value) => typeof value === 'function');
 
-const DEFINITION_CHECKS = { ...QUEUE_CHECKS, ...LIMIT_CHECKS, schema } satisfies Checks;
-const HANDLER_CHECKS = { ...QUEUE_CHECKS, ...LIMIT_CHECKS, transactional: boolean } satisfies Checks;
+const DEFINITION_CHECKS = { ...QUEUE_CHECKS, ...LIMIT_CHECKS, ...PAYLOAD_CHECKS, schema } satisfies Checks;
+const HANDLER_CHECKS = {
+  ...QUEUE_CHECKS,
+  ...LIMIT_CHECKS,
+  ...PAYLOAD_CHECKS,
+  transactional: boolean,
+} satisfies Checks;
 
 const BATCH_CHECKS = {
   size: integer(1, MAX_BATCH_SIZE),
@@ -272,6 +294,19 @@ export function checkDeadLetter(subject: string, queue: string, given: AnyQueue 
   if ((typeof given === 'string' ? given : given.name) !== queue) return;
   throwProblems(subject, [
     `deadLetter: expected another queue than ${JSON.stringify(queue)} itself, whose failed jobs it is to get`,
+  ]);
+}
+
+/**
+ * What single checks of a queue's payload options cannot see.
+ *
+ * @throws InvalidOptionsError when a version has no upcaster, or a queue is its own alias
+ */
+export function checkPayloadOptions(subject: string, queue: string, options: PayloadOptions): void {
+  const { aliases = [] } = options;
+  throwProblems(subject, [
+    ...upcasterProblems(options),
+    ...(aliases.includes(queue) ? [`aliases: expected former names, got the present one`] : []),
   ]);
 }
 

@@ -123,6 +123,7 @@ export const QUEUE_DEFAULTS = Object.freeze({
   retention: RETENTION_DEFAULTS,
   errors: Object.freeze([]) as readonly ErrorRule[],
   deadLetter: false,
+  onInvalid: 'fail',
 } satisfies Required<QueueOptions>);
 
 export const BATCH_DEFAULTS = Object.freeze({

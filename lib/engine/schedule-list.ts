@@ -5,6 +5,7 @@ import {
   type EncodedSchedule,
   encodeSchedule,
   type ScheduleDefinition,
+  sealSchedule,
 } from './schedule/schedule-definition.js';
 
 interface ListedSchedule {
@@ -50,6 +51,8 @@ export class ScheduleList {
     if (schedule === undefined || this.#accepted.has(name)) return;
     try {
       await checkSchedulePayload(schedule.definition);
+      const encoded = await sealSchedule(schedule.definition, schedule.encoded);
+      this.#schedules.set(name, { ...schedule, encoded });
     } catch (error) {
       if (!(error instanceof InvalidPayloadError)) throw error;
       throw new InvalidOptionsError(schedule.label, [`${error.path}: ${error.reason}`]);

@@ -92,7 +92,7 @@ export class Taskmaster {
       maxPayloadBytes: this.options.maxPayloadBytes,
       named: () => this.#database.named,
       target: () => this.#database.target,
-      limitsOf: (queue) => this.#handlers.limitsOf(queue),
+      rulesOf: (queue) => this.#handlers.rulesOf(queue),
       onCommitted: (queue, delayMs) => this.#run?.committed(queue, delayMs),
       onEmitted: () => this.#run?.emitted(),
       hint: this.#hint(),
@@ -149,9 +149,9 @@ export class Taskmaster {
    * @throws DuplicateHandlerError, InvalidQueueNameError, InvalidOptionsError
    */
   register(registration: AnyRegistration): void {
-    const handler = this.#handlers.add(registration);
-    if (this.#state === 'running' && this.options.consumes(handler.queue))
-      void this.#serve(handler).catch((error: unknown) => this.#report('register', error));
+    for (const handler of this.#handlers.add(registration))
+      if (this.#state === 'running' && this.#handlers.consumes(handler))
+        void this.#serve(handler).catch((error: unknown) => this.#report('register', error));
   }
 
   /**
@@ -256,6 +256,7 @@ export class Taskmaster {
       tables: this.#database.tables,
       events: this.events,
       maxPayloadBytes: this.options.maxPayloadBytes,
+      encryptionOf: (queue) => this.#handlers.rulesOf(queue)?.encryption,
       onReady: (queue) => this.#run?.committed(queue, undefined),
       onCommitted: (queue, delayMs) => this.#run?.committed(queue, delayMs),
       onSchedulesChanged: () => this.#run?.schedulesChanged(),

@@ -10,6 +10,7 @@ import { HANDLER_ARGS_METADATA, HANDLER_PARAMS_FACTORY } from './handler.paramet
 import { localEnhancers } from './local-enhancers.js';
 import { shadowContext, type ContextRules } from './nest-internals.js';
 import { OutcomeKeeper } from './outcome.keeper.js';
+import type { PayloadRefusals } from './payload.refusals.js';
 import { settled } from './settled.js';
 import { TASKMASTER_CONTEXT } from './taskmaster.context.js';
 
@@ -32,13 +33,14 @@ export class HandlerChain {
     private readonly handler: HandlerMethodRef,
     private readonly switches: Required<EnhancerOptions>,
     private readonly globals: GlobalEnhancers | undefined,
+    private readonly refusals: PayloadRefusals,
   ) {}
 
   /** The chain around an instance; one attempt may need global enhancers of its own. */
   of(instance: unknown, enhancers = this.globals?.singletons, contextId?: ContextId): Invoke {
     if (enhancers === undefined) return this.#create(this.contexts, instance, this.switches, contextId);
     const keeper = new OutcomeKeeper();
-    const contexts = shadowContext(this.contexts, jobRules(enhancers, keeper));
+    const contexts = shadowContext(this.contexts, jobRules(enhancers, keeper, this.refusals));
     const applying = { guards: true, interceptors: true, filters: enhancers.filters.length > 0 };
     const call = this.#create(contexts, instance, applying, contextId);
     return (payload, job) => keeper.keep(job, () => call(payload, job));
@@ -72,8 +74,9 @@ export class HandlerChain {
   }
 }
 
-function jobRules(enhancers: Enhancers, keeper: OutcomeKeeper): ContextRules {
+function jobRules(enhancers: Enhancers, keeper: OutcomeKeeper, refusals: PayloadRefusals): ContextRules {
   return {
+    refused: (error) => refusals.note(error),
     globals: (kind) => enhancers[kind],
     interceptors: (applying: readonly NestInterceptor[]) =>
       applying.length === 0 ? applying : [...applying, keeper],

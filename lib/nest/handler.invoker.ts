@@ -10,6 +10,7 @@ import { HandlerChain, type HandlerMethodRef, type Invoke, type Subject } from '
 import { completeParameters } from './handler.parameters.js';
 import { localEnhancers } from './local-enhancers.js';
 import { canShadow } from './nest-internals.js';
+import { PayloadRefusals } from './payload.refusals.js';
 import { settled } from './settled.js';
 
 /**
@@ -18,6 +19,8 @@ import { settled } from './settled.js';
  */
 @Injectable()
 export class HandlerInvoker {
+  /** Payloads that pipes have refused. */
+  readonly refusals = new PayloadRefusals();
   readonly #logger = new Logger('Taskmaster');
 
   constructor(
@@ -36,7 +39,7 @@ export class HandlerInvoker {
     const perAttempt = !isSingleton(handler.wrapper) || globals?.scoped === true;
     const bare = !decorated && globals?.empty === true && localEnhancers(handler).length === 0;
     if (bare && !perAttempt) return direct(handler);
-    const chain = new HandlerChain(this.contexts, handler, switches, globals);
+    const chain = new HandlerChain(this.contexts, handler, switches, globals, this.refusals);
     return perAttempt ? this.#perAttempt(handler, chain) : chain.of(handler.wrapper.instance);
   }
 

@@ -42,7 +42,11 @@ interface Internals {
   filtersContextCreator: EnhancerCreator;
   handlerMetadataStorage: MetadataStorage;
   transformToResult(result: unknown): Promise<unknown>;
+  createPipesFn(...args: unknown[]): PipesFn | null;
 }
+
+/** Runs the pipes of all parameters. */
+type PipesFn = (...args: unknown[]) => Promise<void>;
 
 const CREATORS = {
   pipes: 'pipesContextCreator',
@@ -59,6 +63,8 @@ export interface ContextRules {
   interceptors(applying: readonly NestInterceptor[]): readonly NestInterceptor[];
   /** Gets an exception, and what asks the filter that catches it; answers or throws for the call. */
   filtered(exception: unknown, answer: () => unknown): Promise<unknown>;
+  /** A pipe has thrown this. */
+  refused(error: unknown): void;
   /** Awaits what the method, or its interceptors, made. */
   result(result: unknown): Promise<unknown>;
 }
@@ -69,7 +75,8 @@ export function canShadow(contexts: ExternalContextCreator): boolean {
   return (
     Object.values(CREATORS).every((name) => isEnhancerCreator(internals[name])) &&
     typeof internals.handlerMetadataStorage === 'object' &&
-    typeof internals.transformToResult === 'function'
+    typeof internals.transformToResult === 'function' &&
+    typeof internals.createPipesFn === 'function'
   );
 }
 
@@ -102,7 +109,20 @@ export function shadowContext(contexts: ExternalContextCreator, rules: ContextRu
   shadow.filtersContextCreator = ruledFilters(shadow.filtersContextCreator, rules);
   shadow.handlerMetadataStorage = singleEntryStorage();
   shadow.transformToResult = (result) => rules.result(result);
+  shadow.createPipesFn = (...args) => notedPipes(internals.createPipesFn.apply(shadow, args), rules);
   return shadow as unknown as ExternalContextCreator;
+}
+
+function notedPipes(pipes: PipesFn | null, rules: ContextRules): PipesFn | null {
+  if (pipes === null) return null;
+  return async (...args) => {
+    try {
+      await pipes(...args);
+    } catch (error) {
+      rules.refused(error);
+      throw error;
+    }
+  };
 }
 
 function ruledInterceptors(creator: EnhancerCreator, rules: ContextRules): EnhancerCreator {

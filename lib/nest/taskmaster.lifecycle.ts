@@ -97,7 +97,8 @@ export class TaskmasterLifecycle implements OnModuleInit, OnApplicationBootstrap
       this.invoker.create(handler, resolveEnhancers(this.core.nest.enhancers, enhancers));
     if (entry.batches !== true) {
       const { engine: options, enhancers } = checkedHandlerOptions(label, entry.options);
-      return () => ({ queue, label, options, handle: invokeWith(enhancers) });
+      const refusalOf = (error: unknown) => this.invoker.refusals.of(error);
+      return () => ({ queue, label, options, handle: invokeWith(enhancers), refusalOf });
     }
     const { engine: options, batch, enhancers } = checkedBatchHandlerOptions(label, entry.options);
     assertHandlesBatches(handler);

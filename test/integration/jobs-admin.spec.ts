@@ -276,7 +276,12 @@ describe('jobs.retry', () => {
       ready: () => Promise.resolve(),
     });
     const onCommitted = (...committed: unknown[]) => told.push(committed);
-    const jobs = new JobAdmin({ statements, maxPayloadBytes: 1_000, onCommitted });
+    const jobs = new JobAdmin({
+      statements,
+      maxPayloadBytes: 1_000,
+      encryptionOf: () => undefined,
+      onCommitted,
+    });
     const table = new JobTable(database);
     const [first, second] = [await table.insert('mail', FAILED), await table.insert('mail', FAILED)];
     const letter = await table.insert('dead', { meta: '{"deadLetter": {"queue": "source"}}' });

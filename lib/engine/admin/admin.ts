@@ -1,6 +1,7 @@
 import type { ClientSource } from '../connection/pool.js';
 import type { StatementPool } from '../connection/statement-pool.js';
 import type { EventHub } from '../events.js';
+import type { PayloadEncryption } from '../job/encryption.js';
 import type { Tables } from '../sql/tables.js';
 import { JobAdmin } from './job-admin.js';
 import { QueueAdmin } from './queue-admin.js';
@@ -16,6 +17,7 @@ export interface AdminOptions {
   readonly tables: Tables;
   readonly events: EventHub;
   readonly maxPayloadBytes: number;
+  readonly encryptionOf: (queue: string) => PayloadEncryption | undefined;
   /** A job of this queue has become ready. */
   readonly onReady: (queue: string) => void;
   /** Schedules have changed: those who fire them look again. */

@@ -1,3 +1,5 @@
+import { openPayload, sealedQueueOf, sealPayload } from '../codec/sealed-payload.js';
+import type { PayloadEncryption } from '../job/encryption.js';
 import { encodeJson } from '../codec/json-codec.js';
 import type { StatementPool } from '../connection/statement-pool.js';
 import { InvalidPayloadError } from '../errors.js';
@@ -55,6 +57,8 @@ export interface JobAdminOptions {
   readonly statements: StatementPool;
   /** The largest payload that an edit may make, in bytes. */
   readonly maxPayloadBytes: number;
+  /** How this process reads and writes the payloads of a queue that are encrypted. */
+  readonly encryptionOf: (queue: string) => PayloadEncryption | undefined;
   /** Jobs of this queue are ready, or will be in so many milliseconds. */
   readonly onCommitted: (queue: string, delayMs: number | undefined) => void;
 }
@@ -328,18 +332,26 @@ export class JobAdmin {
     edit: PayloadEdit | undefined,
   ): Promise<readonly (FoundJob & { readonly payload: string | null })[]> {
     if (edit === undefined) return found.map((job) => ({ ...job, payload: null }));
-    const { statements, maxPayloadBytes } = this.options;
-    const rows = await statements.run(operation, readJobs, { ids: found.map((job) => job.id) });
+    const rows = await this.options.statements.run(operation, readJobs, { ids: found.map((job) => job.id) });
     const isKept = new Set(found.filter((job) => job.seq === NO_TOKEN).map((job) => job.id));
     const edited: (FoundJob & { readonly payload: string })[] = [];
     for (const { record, seq = isKept.has(record.id) ? NO_TOKEN : undefined } of rows.map(readJobOf)) {
       if (seq === undefined) continue; // it has ended meanwhile
-      const payload = await edit(record.payload as never, record);
-      if (payload === undefined)
-        throw new InvalidPayloadError('payload', `the edit of job ${record.id} returned undefined`);
-      edited.push({ id: record.id, seq, payload: encodeJson(payload, { maxBytes: maxPayloadBytes }) });
+      edited.push({ id: record.id, seq, payload: await this.#editedText(record, edit) });
     }
     return edited;
+  }
+
+  /** Edits see payloads in clear, and what they make is stored as encrypted as it was. */
+  async #editedText(record: JobRecord, edit: PayloadEdit): Promise<string> {
+    const { encryptionOf, maxPayloadBytes } = this.options;
+    const queue = sealedQueueOf(record.payload) ?? record.queue;
+    const encryption = encryptionOf(queue);
+    const payload = await edit((await openPayload(record.payload, encryption)) as never, record);
+    if (payload === undefined)
+      throw new InvalidPayloadError('payload', `the edit of job ${record.id} returned undefined`);
+    const text = encodeJson(payload, { maxBytes: maxPayloadBytes });
+    return encryption === undefined ? text : sealPayload(text, encryption, queue);
   }
 }
 

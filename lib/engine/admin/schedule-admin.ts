@@ -10,6 +10,7 @@ import type { Schedule } from '../schedule/schedule.js';
 import {
   checkSchedulePayload,
   encodeSchedule,
+  sealSchedule,
   SCHEDULE_DEFAULTS,
   type ScheduleDefinition,
 } from '../schedule/schedule-definition.js';
@@ -86,7 +87,8 @@ export class ScheduleAdmin {
   async upsert<Queue extends AnyQueue>(definition: ScheduleDefinition<Queue>): Promise<Schedule> {
     checkSchedule('schedules.upsert()', definition);
     await checkSchedulePayload(definition);
-    const { text } = encodeSchedule(definition, this.options.maxPayloadBytes);
+    const encoded = encodeSchedule(definition, this.options.maxPayloadBytes);
+    const { text } = await sealSchedule(definition, encoded);
     const rows = await this.options.statements.run('schedules.upsert', storeSchedule, { definition: text });
     return this.#planned(definition.name, rows);
   }

@@ -1,4 +1,4 @@
-import { InvalidPayloadError } from '../errors.js';
+import { InvalidJobPayloadError, InvalidPayloadError } from '../errors.js';
 import { payloadPath } from './payload-path.js';
 import type { StandardIssue, StandardSchema } from './standard-schema.js';
 
@@ -17,6 +17,19 @@ export async function validatePayload<Output>(
   const result = await schema['~standard'].validate(value);
   if (result.issues === undefined) return result.value;
   throw new InvalidPayloadError(pathOf(result.issues[0]), reasonOf(result.issues));
+}
+
+/** The same for the payload of a job that is stored. @throws InvalidJobPayloadError */
+export async function validateStored<Output>(
+  schema: StandardSchema<unknown, Output>,
+  value: unknown,
+): Promise<Output> {
+  try {
+    return await validatePayload(schema, value);
+  } catch (error) {
+    if (!(error instanceof InvalidPayloadError)) throw error;
+    throw new InvalidJobPayloadError(error.path, error.reason, { cause: error });
+  }
 }
 
 function reasonOf(issues: readonly StandardIssue[]): string {

@@ -1,8 +1,9 @@
 import type { StandardSchema } from '../codec/standard-schema.js';
 import { dtoSchema } from '../codec/dto-schema.js';
-import { checkDeadLetter, checkDefineOptions } from '../option-checks.js';
+import { checkDeadLetter, checkDefineOptions, checkPayloadOptions } from '../option-checks.js';
 import type {
   DtoOptions,
+  PayloadOptions,
   QueueDefinition,
   QueueDefinitionOptions,
   QueueLimits,
@@ -26,7 +27,7 @@ type SchemaTypes<Schema extends AnySchema> = NonNullable<Schema['~standard']['ty
  */
 export function defineQueue<Schema extends AnySchema>(
   name: string,
-  options: QueueOptions & QueueLimits & { readonly schema: Schema },
+  options: QueueOptions & QueueLimits & PayloadOptions & { readonly schema: Schema },
 ): QueueDefinition<SchemaTypes<Schema>['output'], unknown, SchemaTypes<Schema>['input']>;
 export function defineQueue<Payload extends object>(
   name: string,
@@ -44,6 +45,7 @@ export function defineQueue(
   const subject = `defineQueue(${JSON.stringify(name)})`;
   checkDefineOptions(subject, options);
   checkDeadLetter(subject, name, options.deadLetter);
+  checkPayloadOptions(subject, name, options);
   return Object.freeze({ name, options: Object.freeze(withSchema(subject, options)) });
 }
 

@@ -1,5 +1,5 @@
 import type { StandardSchema } from '../codec/standard-schema.js';
-import type { QueueLimits, QueueOptions } from './queue-definition.js';
+import type { PayloadOptions, QueueLimits, QueueOptions } from './queue-definition.js';
 import type { Job } from './job.js';
 import type { JobBatch } from './job-batch.js';
 import type { AnyQueue } from './queue.js';
@@ -9,10 +9,15 @@ export interface Handler {
   readonly queue: string;
   /** Where it comes from, for messages: `MailHandlers.send`. */
   readonly label: string;
-  readonly options: Required<QueueOptions> & QueueLimits & { readonly transactional: boolean };
+  readonly options: Required<QueueOptions> &
+    QueueLimits &
+    PayloadOptions & { readonly transactional: boolean };
+  /** The present name of its queue, where it works on a former one. */
+  readonly aliasOf: string | undefined;
   /** Name of the queue that gets copies of the jobs that have failed. */
   readonly deadLetter: string | undefined;
   readonly schema: StandardSchema | undefined;
+  readonly refusalOf?: RefusalOf;
 }
 
 /** A handler that gets jobs one by one. */
@@ -30,7 +35,7 @@ export interface BatchHandler extends Handler {
 export type AnyHandler = JobHandler | BatchHandler;
 
 /** Options a handler may set beside those of its queue. */
-export interface HandlerOptions extends QueueOptions, QueueLimits {
+export interface HandlerOptions extends QueueOptions, QueueLimits, PayloadOptions {
   /**
    * The handler runs in a transaction, `job.tx`, that commits its writes and the ack together. It holds a
    * connection and a snapshot for as long as it runs: for handlers of seconds, not of minutes. @default false
@@ -45,7 +50,12 @@ export interface HandlerRegistration {
   /** Where it comes from, for messages: `MailHandlers.send`. */
   readonly label: string;
   readonly options?: HandlerOptions;
+  /** For layers above that check payloads too: what is stored of an error that says that they have refused one; `undefined` for any other. */
+  readonly refusalOf?: RefusalOf;
 }
+
+/** See {@link HandlerRegistration.refusalOf}. */
+export type RefusalOf = (error: unknown) => Error | undefined;
 
 /** When a batch runs. */
 export interface BatchOptions {

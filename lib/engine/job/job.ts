@@ -45,6 +45,8 @@ export interface JobMeta {
   readonly schedule?: string;
   /** ISO 8601; the due time for which it was fired. */
   readonly scheduledFor?: string;
+  /** Version of the payload. @default 1 */
+  readonly version?: number;
   /** Number of an attempt that `retry` has granted beyond `maxAttempts`. */
   readonly granted?: number;
   /** Where a dead letter comes from; written by the database. */

@@ -2,6 +2,8 @@ import type { DtoClass } from '../codec/dto-schema.js';
 import type { StandardSchema } from '../codec/standard-schema.js';
 import type { Backoff } from '../retry/backoff.js';
 import type { ErrorRule } from '../retry/error-rule.js';
+import type { PayloadEncryption } from './encryption.js';
+import type { PayloadVersions } from './payload-version.js';
 import type { AnyQueue } from './queue.js';
 
 /** Options of a queue: given to `defineQueue`, to a handler, or as the module's `defaults`; the handler's win. */
@@ -27,6 +29,11 @@ export interface QueueOptions {
    * also where the module's `defaults` name one. @default false
    */
   readonly deadLetter?: AnyQueue | false;
+  /**
+   * What becomes of a job whose payload the schema, an upcaster or a pipe refuses: it fails at once, or is attempted again as after
+   * any error. @default 'fail'
+   */
+  readonly onInvalid?: 'fail' | 'retry';
 }
 
 /** What holds jobs of a queue back, in all processes at once. What a worker was started with last counts for all. */
@@ -72,14 +79,26 @@ export interface RateLimit {
   readonly key?: (payload: never) => string | undefined;
 }
 
+/** What the payloads of a queue are, and were. */
+export interface PayloadOptions extends PayloadVersions {
+  /** Keeps payloads out of the database in clear. Results, progress and logs are not payloads. @default none */
+  readonly encryption?: PayloadEncryption;
+  /** Former names of the queue: jobs that are or will be stored under them are run by the same handler, each name with a pool of its own. @default [] */
+  readonly aliases?: readonly string[];
+}
+
+/** What a publisher has to know of a queue. */
+export type QueueRules = QueueLimits & PayloadOptions;
+
 /** Options of `defineQueue`: those of every queue, and the payload's schema. */
-export interface QueueDefinitionOptions<Payload = unknown> extends QueueOptions, QueueLimits {
+export interface QueueDefinitionOptions<Payload = unknown> extends QueueOptions, QueueLimits, PayloadOptions {
   /** Any Standard Schema (zod, valibot, arktype ...). Checked at enqueue and before each attempt; its output is the payload. */
   readonly schema?: StandardSchema<unknown, Payload>;
 }
 
 /** Options of `defineQueue` that are turned into those of the definition. */
-export interface DtoOptions<Payload extends object = object> extends QueueOptions, QueueLimits {
+export interface DtoOptions<Payload extends object = object>
+  extends QueueOptions, QueueLimits, PayloadOptions {
   /**
    * A class decorated for `class-validator`, instead of a schema: payloads are checked by it, may be instances of it, and the
    * handler gets one. Needs `class-validator` and `class-transformer`.

@@ -24,6 +24,8 @@ export type Settlement =
   | { readonly kind: 'sleep'; readonly delayMs: number | undefined }
   /** Somebody has cancelled it, and its handler has ended without an ack. */
   | { readonly kind: 'cancel' }
+  /** Its payload is of a version that this worker does not know: parked by its own attempt until one comes that does. */
+  | { readonly kind: 'leave' }
   /** Handed back unfinished: runs again at once, elsewhere, and no attempt is spent. */
   | { readonly kind: 'release' };
 

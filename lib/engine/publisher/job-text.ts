@@ -1,10 +1,12 @@
 import { checkJobOptions } from '../option-checks.js';
 import { encodeJson } from '../codec/json-codec.js';
+import { sealPayload } from '../codec/sealed-payload.js';
+import { InvalidOptionsError } from '../errors.js';
 import { validatePayload } from '../codec/payload-schema.js';
 import type { StandardSchema } from '../codec/standard-schema.js';
 import type { AnyQueue } from '../job/queue.js';
 import { queueNameOf } from '../job/queue-name.js';
-import type { QueueLimits } from '../job/queue-definition.js';
+import type { QueueRules } from '../job/queue-definition.js';
 import { type JobOptions, NO_OPTIONS } from './enqueue-options.js';
 import { rulesText } from './job-rules.js';
 
@@ -29,18 +31,53 @@ export function encodeJob(
   payload: unknown,
   options: JobOptions,
   maxBytes: number,
-  queueLimits?: QueueLimits,
+  rules?: QueueRules,
 ): EncodedJob {
+  checkJobOptions(queueNameOf(queue), options);
+  return jobOf(queue, payload, payloadText(queue, payload, maxBytes), options, rules);
+}
+
+/**
+ * The same for a queue whose payloads are encrypted: keys of limits and unique jobs are made of the payload in clear, and what is stored
+ * is not.
+ *
+ * @throws PayloadEncryptionError, and as {@link encodeJob}
+ */
+export async function encodeSealedJob(
+  queue: AnyQueue,
+  payload: unknown,
+  options: JobOptions,
+  maxBytes: number,
+  rules: QueueRules | undefined,
+): Promise<EncodedJob> {
   const name = queueNameOf(queue);
   checkJobOptions(name, options);
-  const limits = { maxBytes, instances: schemaOf(queue) !== undefined };
-  const text = `{"q":${JSON.stringify(name)},"p":${encodeJson(payload, limits)}${optionsText(options)}`;
-  const rules =
-    options === NO_OPTIONS && queueLimits === undefined ? '' : rulesText(name, payload, options, queueLimits);
+  if (options.unique?.onConflict === 'merge')
+    throw new InvalidOptionsError(`enqueue(${JSON.stringify(name)})`, [
+      "unique.onConflict: 'merge' is done by the database, which cannot read the payloads of this queue",
+    ]);
+  const sealed = await sealPayload(payloadText(queue, payload, maxBytes), rules!.encryption!, name);
+  return jobOf(queue, payload, sealed, options, rules);
+}
+
+function payloadText(queue: AnyQueue, payload: unknown, maxBytes: number): string {
+  return encodeJson(payload, { maxBytes, instances: schemaOf(queue) !== undefined });
+}
+
+/** @param stored JSON text of what is stored as the payload */
+function jobOf(
+  queue: AnyQueue,
+  payload: unknown,
+  stored: string,
+  options: JobOptions,
+  rules: QueueRules | undefined,
+): EncodedJob {
+  const name = queueNameOf(queue);
+  const ruled = options === NO_OPTIONS && rules === undefined ? '' : rulesText(name, payload, options, rules);
   return {
     queue: name,
-    text: `${text}${rules}}`,
-    ruled: rules !== '',
+    text: `{"q":${JSON.stringify(name)},"p":${stored}${optionsText(options, rules?.version)}${ruled}}`,
+    ruled: ruled !== '',
     delayMs: options.runAt === undefined ? options.delayMs : options.runAt.getTime() - Date.now(),
   };
 }
@@ -59,15 +96,19 @@ function schemaOf(queue: AnyQueue): StandardSchema | undefined {
   return typeof queue === 'string' ? undefined : queue.options.schema;
 }
 
-function optionsText(options: JobOptions): string {
+/** @param version of the payload; 1 is not stored */
+function optionsText(options: JobOptions, version = 1): string {
   const { runAt, delayMs, priority, maxAttempts, backoff, timeoutMs, tags, headers } = options;
   let text = '';
   if (runAt !== undefined) text += `,"at":${JSON.stringify(runAt)}`;
   if (delayMs !== undefined) text += `,"d":${delayMs}`;
   if (priority !== undefined) text += `,"pr":${priority}`;
   if (maxAttempts !== undefined) text += `,"m":${maxAttempts}`;
-  if (backoff !== undefined || timeoutMs !== undefined || tags !== undefined || headers !== undefined) {
-    text += `,"x":${JSON.stringify({ backoff, timeoutMs: timeoutMs === Infinity ? 'Infinity' : timeoutMs, tags, headers })}`;
+  const isMeta =
+    backoff !== undefined || timeoutMs !== undefined || tags !== undefined || headers !== undefined;
+  if (isMeta || version > 1) {
+    const stored = timeoutMs === Infinity ? 'Infinity' : timeoutMs;
+    text += `,"x":${JSON.stringify({ backoff, timeoutMs: stored, tags, headers, ...(version > 1 && { version }) })}`;
   }
   return text;
 }

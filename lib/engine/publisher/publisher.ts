@@ -17,7 +17,7 @@ import type { EventHub } from '../events.js';
 import { encodeJson } from '../codec/json-codec.js';
 import { checkEmit, checkNewJobOptions, checkResultOptions } from '../option-checks.js';
 import type { AnyQueue } from '../job/queue.js';
-import type { QueueLimits } from '../job/queue-definition.js';
+import type { QueueRules } from '../job/queue-definition.js';
 import { queueNameOf } from '../job/queue-name.js';
 import { pause } from '../lifecycle/pause.js';
 import { emitEvent } from '../sql/emit-events.js';
@@ -34,7 +34,7 @@ import {
   NO_OPTIONS,
 } from './enqueue-options.js';
 import { type Flow, FlowBuilder, levelsOf } from './flow.js';
-import { checkPayload, encodeJob, type EncodedJob } from './job-text.js';
+import { checkPayload, encodeJob, type EncodedJob, encodeSealedJob } from './job-text.js';
 import type { ResultOptions, ResultWatch } from './result-watch.js';
 import type { TransactionHint } from './transaction-hint.js';
 
@@ -54,7 +54,7 @@ export interface PublisherOptions {
   /** An event is committed. */
   readonly onEmitted: () => void;
   /** What is known here of a queue that is given by its name. */
-  readonly limitsOf: (queue: string) => QueueLimits | undefined;
+  readonly rulesOf: (queue: string) => QueueRules | undefined;
   readonly results: ResultWatch;
   /** In development. */
   readonly hint: TransactionHint | undefined;
@@ -96,7 +96,7 @@ export class Publisher {
   ): Promise<EnqueuedJob> {
     this.#assertOpen();
     await checkPayload(queue, payload);
-    const job = this.#text(queue, payload, options);
+    const job = await this.#text(queue, payload, options);
     const tx = options.tx ?? this.options.scope.current;
     this.options.hint?.look(job.queue, tx);
     const row = tx === undefined ? await this.#batcher.add(job) : (await this.#insert(tx, [job]))[0];
@@ -272,10 +272,12 @@ export class Publisher {
     return this.#text(queue, payload, options);
   }
 
-  #text(queue: AnyQueue, payload: unknown, options: JobOptions): EncodedJob {
-    const limits =
-      this.options.limitsOf(queueNameOf(queue)) ?? (typeof queue === 'string' ? undefined : queue.options);
-    return encodeJob(queue, payload, options, this.options.maxPayloadBytes, limits);
+  /** A promise only where the payload is encrypted: everything else is on the hot path. */
+  #text(queue: AnyQueue, payload: unknown, options: JobOptions): EncodedJob | Promise<EncodedJob> {
+    const rules =
+      this.options.rulesOf(queueNameOf(queue)) ?? (typeof queue === 'string' ? undefined : queue.options);
+    const encode = rules?.encryption === undefined ? encodeJob : encodeSealedJob;
+    return encode(queue, payload, options, this.options.maxPayloadBytes, rules);
   }
 
   #encodeMixed(job: NewJob): Promise<EncodedJob> {

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { encodeJson } from '../codec/json-codec.js';
 import { validatePayload } from '../codec/payload-schema.js';
+import { sealPayload } from '../codec/sealed-payload.js';
+import type { QueueDefinitionOptions } from '../job/queue-definition.js';
 import type { AnyQueue } from '../job/queue.js';
 import { queueNameOf } from '../job/queue-name.js';
 import type { InputOf } from '../job/queue-types.js';
@@ -60,22 +62,49 @@ export interface EncodedSchedule {
 
 /** @throws InvalidQueueNameError, InvalidPayloadError, PayloadTooLargeError */
 export function encodeSchedule(definition: ScheduleDefinition, maxBytes: number): EncodedSchedule {
-  const { name, queue = name, payload, cron, everyMs } = definition;
+  const { name, queue = name, payload } = definition;
+  const text = textOf(
+    definition,
+    encodeJson(payload, { maxBytes, instances: optionsOf(queue).schema !== undefined }),
+  );
+  return { name, text, hash: createHash('sha256').update(text).digest('hex') };
+}
+
+/**
+ * The same with the payload encrypted, where its queue asks for that; the hash is that of the definition in clear.
+ *
+ * @throws PayloadEncryptionError
+ */
+export async function sealSchedule(
+  definition: ScheduleDefinition,
+  encoded: EncodedSchedule,
+): Promise<EncodedSchedule> {
+  const { name, queue = name, payload } = definition;
+  const { encryption } = optionsOf(queue);
+  if (encryption === undefined) return encoded;
+  const sealed = await sealPayload(encodeJson(payload, ANY_SIZE), encryption, queueNameOf(queue));
+  return { ...encoded, text: textOf(definition, sealed) };
+}
+
+/** It was within its limit when it was encoded. */
+const ANY_SIZE = { maxBytes: Infinity, instances: true };
+
+/** @param payload JSON text */
+function textOf(definition: ScheduleDefinition, payload: string): string {
+  const { name, queue = name, cron, everyMs } = definition;
   const { timezone, missed, overlap } = { ...SCHEDULE_DEFAULTS, ...given(definition) };
   const row = { name, queue: queueNameOf(queue), cron, everyMs, timezone, missed, overlap };
-  const limits = { maxBytes, instances: schemaOf(queue) !== undefined };
-  const text = `{"row":${JSON.stringify(row)},"options":${optionsText(definition)},"payload":${encodeJson(payload, limits)}}`;
-  return { name, text, hash: createHash('sha256').update(text).digest('hex') };
+  return `{"row":${JSON.stringify(row)},"options":${optionsText(definition, optionsOf(queue).version)},"payload":${payload}}`;
 }
 
 /** Checks what the handler would get against the schema of the queue, if it has one. @throws InvalidPayloadError */
 export async function checkSchedulePayload({ queue, payload = {} }: ScheduleDefinition): Promise<void> {
-  const schema = schemaOf(queue);
+  const { schema } = optionsOf(queue);
   if (schema !== undefined) await validatePayload(schema, payload);
 }
 
-function schemaOf(queue: AnyQueue | undefined) {
-  return typeof queue === 'object' ? queue.options.schema : undefined;
+function optionsOf(queue: AnyQueue | undefined): QueueDefinitionOptions {
+  return typeof queue === 'object' ? queue.options : {};
 }
 
 /** `undefined`, as of a variable that is not set, is nothing. */
@@ -83,14 +112,9 @@ function given(definition: ScheduleDefinition): Partial<ScheduleDefinition> {
   return Object.fromEntries(Object.entries(definition).filter(([, value]) => value !== undefined));
 }
 
-function optionsText({
-  priority,
-  maxAttempts,
-  backoff,
-  timeoutMs,
-  tags,
-  headers,
-}: ScheduleDefinition): string {
+function optionsText(definition: ScheduleDefinition, version = 1): string {
+  const { priority, maxAttempts, backoff, timeoutMs, tags, headers } = definition;
   const stored = timeoutMs === Infinity ? 'Infinity' : timeoutMs;
-  return JSON.stringify({ priority, maxAttempts, backoff, timeoutMs: stored, tags, headers });
+  const options = { priority, maxAttempts, backoff, timeoutMs: stored, tags, headers };
+  return JSON.stringify({ ...options, ...(version > 1 && { version }) });
 }

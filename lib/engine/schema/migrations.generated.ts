@@ -1257,7 +1257,7 @@ begin
     select distinct job.queue_name, job.priority, job.group_key is not null or coalesce(q.limited, false) as counted
       from {{schema}}.jobs as job left join {{schema}}.queues as q on q.name = job.queue_name
      where job.run_at is null and job.run_alone and job.queue_name = any (queues)
-       and not (q.name is not null and (q.held_until > now() or q.paused_at is not null and coalesce(q.paused_until, 'infinity') > now()))
+       and (q.held_until > now() or q.paused_at is not null and coalesce(q.paused_until, 'infinity') > now()) is not true
      order by job.priority, job.queue_name
   loop
     if candidate.counted then
@@ -1343,11 +1343,11 @@ begin
   end if;
   select string_agg(key, ', ') into unknown from jsonb_object_keys(options) as given_options(key)
    where key not in ('delayMs', 'runAt', 'priority', 'maxAttempts', 'timeoutMs', 'backoff', 'tags', 'headers', 'group', 'groupConcurrency',
-                     'unique', 'dependsOn', 'onParentFailure', 'keepResult', 'expiresAt');
+                     'unique', 'dependsOn', 'onParentFailure', 'keepResult', 'expiresAt', 'version');
   if unknown is not null then
     raise exception 'unknown option: %', unknown
       using errcode = '22023',
-            hint = 'Known: delayMs, runAt, priority, maxAttempts, timeoutMs, backoff, tags, headers, group, groupConcurrency, unique, dependsOn, onParentFailure, keepResult, expiresAt.';
+            hint = 'Known: delayMs, runAt, priority, maxAttempts, timeoutMs, backoff, tags, headers, group, groupConcurrency, unique, dependsOn, onParentFailure, keepResult, expiresAt, version.';
   end if;
   if options ? 'delayMs' and options ? 'runAt' then
     raise exception 'delayMs and runAt exclude each other' using errcode = '22023';
@@ -1358,6 +1358,7 @@ begin
        case jsonb_typeof(options -> 'timeoutMs') when 'number' then (options ->> 'timeoutMs')::numeric >= 1 else options ->> 'timeoutMs' = 'Infinity' end),
       ('backoff', 'a number, an array or an object', jsonb_typeof(options -> 'backoff') in ('number', 'array', 'object')),
       ('tags', 'an array', jsonb_typeof(options -> 'tags') = 'array'),
+      ('version', 'a number of at least 1', jsonb_typeof(options -> 'version') = 'number' and (options ->> 'version')::numeric >= 1),
       ('headers', 'an object', jsonb_typeof(options -> 'headers') = 'object'),
       ('group', 'a string of 1 to 256 bytes', jsonb_typeof(options -> 'group') = 'string' and octet_length(options ->> 'group') between 1 and 256),
       ('groupConcurrency', 'a number of at least 1', jsonb_typeof(options -> 'groupConcurrency') = 'number' and (options ->> 'groupConcurrency')::numeric >= 1),
@@ -2185,6 +2186,48 @@ create trigger job_deleted after delete on {{schema}}.jobs for each row
 `,
   },
   {
+    version: 7,
+    name: 'versions',
+    breaking: false,
+    sql: `-- Versions of payloads: jobs of a version that no worker knew which met them, parked until one comes that does.
+
+alter table {{schema}}.jobs
+  -- The version of its payload, while it waits for a worker that knows it. A job of a known version, or that nobody has looked at, has none.
+  add column left_version integer;
+-- Empty but for rolling deploys.
+create index jobs_left on {{schema}}.jobs (queue_name, left_version) where left_version is not null;
+
+-- Parks a job whose payload is of a version that its worker does not know, fenced by the token of the attempt. No attempt is spent.
+create function {{schema}}.leave_job(of_job bigint, of_token bigint, version integer) returns boolean language plpgsql as $$
+begin
+  update {{schema}}.jobs as job
+     set run_at = 'infinity', left_version = version, seq = nextval('{{schema}}.jobs_seq')
+   where job.id = of_job and job.seq = of_token and job.run_at is null;
+  return found;
+end $$;
+
+-- Makes jobs ready that were left to workers which know their version: the caller's queues, each with the newest version that it knows.
+create function {{schema}}.take_up(queues text[], versions integer[], most integer) returns table (queue text) language plpgsql as $$
+begin
+  return query
+    with known as (
+      select k.queue_name, k.version from unnest(queues, versions) as k(queue_name, version)
+    ), due as (
+      select job.id from {{schema}}.jobs as job join known on known.queue_name = job.queue_name and job.left_version <= known.version
+       where job.left_version is not null
+       order by job.id
+       limit most
+         for update of job skip locked
+    ), taken as (
+      update {{schema}}.jobs as job set run_at = null, left_version = null, seq = nextval('{{schema}}.jobs_seq')
+        from due where job.id = due.id
+      returning job.queue_name
+    )
+    select distinct taken.queue_name from taken;
+end $$;
+`,
+  },
+  {
     version: 8,
     name: 'admin',
     breaking: false,
@@ -2426,6 +2469,7 @@ begin
                             from {{schema}}.dependencies as dep left join {{schema}}.jobs as p on p.id = dep.parent_id
                            where job.wait_count > 0 and dep.child_id = job.id and dep.outcome is null order by dep.parent_id limit 10) as parent),
       'parentsLeft', case when job.wait_count > 0 then job.wait_count end,
+      'leftVersion', job.left_version,
       'schedule', (select jsonb_build_object('name', mine.schedule, 'after', (
                             select max(other.job_id)::text from {{schema}}.schedule_jobs as other
                              where other.schedule = mine.schedule and other.job_id < mine.job_id))
@@ -2495,6 +2539,7 @@ create function {{schema}}.explain(job_id bigint) returns text language sql stab
     when f ? 'schedule' then concat('waits for an earlier job of schedule ', f -> 'schedule' ->> 'name')
     when not (f ->> 'isReady')::boolean and f ->> 'runAt' is not null
       then concat(case when (f ->> 'attempts')::integer > 0 then 'retry not due until ' else 'not due until ' end, f ->> 'runAt')
+    when f ? 'leftVersion' then concat('waits for a worker that knows version ', f ->> 'leftVersion', ' of its payload')
     when not (f ->> 'isReady')::boolean then 'parked'
     when f ? 'paused' then concat('queue paused by ', f -> 'paused' ->> 'by', ' since ', f -> 'paused' ->> 'since')
     when f ? 'heldUntil' then concat('queue held until ', f ->> 'heldUntil')

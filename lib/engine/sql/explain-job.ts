@@ -42,6 +42,8 @@ export interface JobFacts {
   readonly parents?: readonly { readonly id: string; readonly state: 'pending' | 'failed' | 'ended' }[];
   /** Parked until an earlier job of its schedule has ended. */
   readonly schedule?: { readonly name: string; readonly after?: string };
+  /** The version of its payload, which no worker knew that has met it. */
+  readonly leftVersion?: number;
   readonly paused?: {
     readonly by: string | null;
     readonly since: string;

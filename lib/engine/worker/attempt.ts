@@ -1,13 +1,21 @@
 import type pg from 'pg';
 import { safePayload } from '../codec/json-codec.js';
-import { validatePayload } from '../codec/payload-schema.js';
-import { JobCancelledError, JobStepError, JobTimeoutError, JobTransactionError } from '../errors.js';
+import { validateStored } from '../codec/payload-schema.js';
+import { isSealed, openPayload } from '../codec/sealed-payload.js';
+import {
+  InvalidJobPayloadError,
+  JobCancelledError,
+  JobStepError,
+  JobTimeoutError,
+  JobTransactionError,
+} from '../errors.js';
 import type { Handler } from '../job/handler.js';
 import { type ClaimedJob, Job, type JobContext, type ParentResult } from '../job/job.js';
 import { JOB_FLAGS } from '../job/job-flags.js';
 import { keepMsOf } from '../job/retention.js';
 import { type Outcome, outcomeOfReturn, outcomeOfThrow } from '../job/outcome-of.js';
 import { EXPIRED } from '../job/job-expired.js';
+import { payloadVersionOf, upcast } from '../job/payload-version.js';
 import { type RetryPolicy, type Settlement, settlementOf } from '../job/settlement.js';
 import { MAX_TIMER_MS } from '../option-checker.js';
 import type { Backoff } from '../retry/backoff.js';
@@ -99,6 +107,7 @@ export class Attempt implements JobContext {
       if ((this.claimed.flags & JOB_FLAGS.cancelled) !== 0) return this.#end({ kind: 'cancel' });
       if (this.claimed.expiresAt !== undefined && performance.now() >= this.claimed.expiresAt)
         return this.#end({ kind: 'fail', cause: 'expired', error: EXPIRED, counted: false });
+      if (this.claimed.meta.version !== undefined && this.#isTooNew()) return void this.#leave();
       if (this.claimed.runCount >= this.maxAttempts && !this.#mayExceed())
         return this.#end({ kind: 'fail', cause: 'exhausted', error: EXHAUSTED, counted: false });
       this.#startTimer();
@@ -170,7 +179,32 @@ export class Attempt implements JobContext {
       if (this.context.handler.options.transactional) return await this.#executeInTransaction(job);
       return outcomeOfReturn(await this.context.handle(job));
     } catch (error) {
-      return outcomeOfThrow(error);
+      return this.#outcomeOfThrow(error);
+    }
+  }
+
+  /** After a payload that is refused another attempt would get the same one. */
+  #outcomeOfThrow(thrown: unknown): Outcome {
+    const { options, refusalOf } = this.context.handler;
+    const refusal = thrown instanceof InvalidJobPayloadError ? thrown : refusalOf?.(thrown);
+    if (refusal === undefined) return outcomeOfThrow(thrown);
+    return options.onInvalid === 'fail'
+      ? { kind: 'reject', reason: refusal }
+      : { kind: 'error', error: refusal };
+  }
+
+  /** The payload is of a version that only later releases of the application know. */
+  #isTooNew(): boolean {
+    return payloadVersionOf(this.claimed.meta.version) > (this.context.handler.options.version ?? 1);
+  }
+
+  /** Leaves the job to workers that know its version. When that cannot be stored, it comes back later, here or there. */
+  async #leave(): Promise<void> {
+    try {
+      await this.context.steps.leave(this.claimed, payloadVersionOf(this.claimed.meta.version));
+      this.#end({ kind: 'leave' }, true);
+    } catch {
+      this.#end({ kind: 'snooze', delayMs: LEAVE_AGAIN_MS });
     }
   }
 
@@ -190,10 +224,21 @@ export class Attempt implements JobContext {
     }
   }
 
+  /** A promise only where something is to be done with it. */
   #payload(): unknown {
-    const payload = this.claimed.suspect ? safePayload(this.claimed.payload) : this.claimed.payload;
-    const { schema } = this.context.handler;
-    return schema === undefined ? payload : validatePayload(schema, payload);
+    const { claimed } = this;
+    const payload = claimed.suspect ? safePayload(claimed.payload) : claimed.payload;
+    const { schema, options } = this.context.handler;
+    const isSimple = options.encryption === undefined && options.version === undefined && !isSealed(payload);
+    if (isSimple) return schema === undefined ? payload : validateStored(schema, payload);
+    return this.#opened(payload);
+  }
+
+  async #opened(stored: unknown): Promise<unknown> {
+    const { schema, options } = this.context.handler;
+    const clear = await openPayload(stored, options.encryption);
+    const payload = await upcast(clear, payloadVersionOf(this.claimed.meta.version), options);
+    return schema === undefined ? payload : validateStored(schema, payload);
   }
 
   #startTimer(): void {
@@ -308,6 +353,9 @@ export function unstarted(
 ): EndedAttempt {
   return { claimed, settlement: { kind }, keepMs, runMs: 0, stored: false };
 }
+
+/** A job of an unknown version that could not be left to others is looked at again after this long. */
+const LEAVE_AGAIN_MS = 5_000;
 
 const EXHAUSTED = Object.freeze({
   name: 'AttemptsExhausted',

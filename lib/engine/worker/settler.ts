@@ -207,6 +207,7 @@ export class Settler {
       case 'complete':
       case 'cancel':
       case 'sleep':
+      case 'leave':
         throw new TypeError(`${settlement.kind} is not a reschedule`);
     }
   }
@@ -246,6 +247,7 @@ export class Settler {
         return this.events.emit({ type: 'snoozed', ...attempt, delayMs: settlement.delayMs });
       case 'sleep':
         return this.events.emit({ type: 'sleeping', ...attempt, runMs, delayMs: settlement.delayMs });
+      case 'leave':
       case 'release':
         return this.events.emit({ type: 'released', ...attempt });
     }

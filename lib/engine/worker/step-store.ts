@@ -15,6 +15,7 @@ import {
   storeStep,
   type WaitRow,
 } from '../sql/durable-steps.js';
+import { leaveJob } from '../sql/payload-versions.js';
 import type { Statement } from '../sql/statement.js';
 import type { Tables } from '../sql/tables.js';
 import type { JobTransactions } from './job-transactions.js';
@@ -119,6 +120,11 @@ export class StepStore {
     const { rows, repeated } = await this.#insist(parkJob, tokenOf(claimed), told);
     if (rows[0] === undefined && !repeated) throw new LeaseLostError(claimed.queue, claimed.id);
     return rows[0] === undefined ? undefined : this.#announced(rows[0]);
+  }
+
+  /** Leaves a job to workers that know the version of its payload. */
+  async leave(claimed: ClaimedJob, version: number): Promise<void> {
+    await this.#run(leaveJob, { ...tokenOf(claimed), version });
   }
 
   #announced({ queue, in_ms: inMs }: ParkedRow): number | undefined {

@@ -178,6 +178,13 @@ export class Worker implements Service {
     return [...this.#claimer.pools].some((pool) => pool.handler.options.ageing !== undefined);
   }
 
+  /** Queues whose payloads have a version, and the newest that is known here. */
+  get versions(): readonly { readonly queue: string; readonly version: number }[] {
+    return [...this.#claimer.pools].flatMap(({ queue, handler: { options } }) =>
+      options.version === undefined ? [] : [{ queue, version: options.version }],
+    );
+  }
+
   /** Jobs of one queue running here. */
   runningOf(queue: string): number {
     return this.#claimer.pool(queue)?.running ?? 0;

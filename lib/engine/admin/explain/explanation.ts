@@ -4,7 +4,7 @@ import { globalConcurrency, groupLimit, groupOrder, rateLimit } from './limits.j
 import { held, noWorker, paused } from './queue-closed.js';
 import type { Explanation, Reason, ReasonFinder } from './reason.js';
 import { aloneFirst, runAlone, turn } from './turn.js';
-import { dependency, notDue, parked, scheduleOverlap, sleeping } from './waiting.js';
+import { dependency, newerVersion, notDue, parked, scheduleOverlap, sleeping } from './waiting.js';
 
 /** What says all there is to say: where one of these applies, nothing else does. */
 const FINAL: readonly ReasonFinder[] = [ended, running, expired];
@@ -18,6 +18,7 @@ const HOLDING: readonly ReasonFinder[] = [
   dependency,
   scheduleOverlap,
   notDue,
+  newerVersion,
   parked,
   paused,
   held,

@@ -47,6 +47,8 @@ export interface ReasonFacts {
   };
   /** An earlier job of its schedule is alive, and the schedule has `overlap: 'queue'`. */
   readonly scheduleOverlap: { readonly schedule: string; readonly after: string | undefined };
+  /** Its payload is of a version that no worker knew which has met it. */
+  readonly newerVersion: { readonly version: number };
   /** `run_at` is infinity, and nothing that is known will change that. */
   readonly parked: Readonly<Record<string, never>>;
   readonly paused: {

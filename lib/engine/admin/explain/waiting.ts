@@ -51,9 +51,23 @@ export function notDue({ isReady, runAt, waits, attempts, error }: JobFacts): Re
   return { code: 'retry', text, facts: { until, attempt, error } };
 }
 
+/** Workers that have met it do not know the version of its payload. */
+export function newerVersion({ leftVersion }: JobFacts): Reason | undefined {
+  if (leftVersion === undefined) return undefined;
+  const text = `Its payload is of version ${leftVersion}, which no worker knew that has met it: it waits for a worker of a later release.`;
+  return { code: 'newerVersion', text, facts: { version: leftVersion } };
+}
+
 /** Somebody has parked it by hand. */
-export function parked({ isReady, runAt, waits, parentsLeft, schedule }: JobFacts): Reason | undefined {
-  const isKnown = waits !== undefined || parentsLeft !== undefined || schedule !== undefined;
+export function parked({
+  isReady,
+  runAt,
+  waits,
+  parentsLeft,
+  schedule,
+  leftVersion,
+}: JobFacts): Reason | undefined {
+  const isKnown = [waits, parentsLeft, schedule, leftVersion].some((fact) => fact !== undefined);
   if (isReady !== false || dateOf(runAt) !== undefined || isKnown) return undefined;
   const text =
     'It is parked: its run_at is infinity, and it waits for nothing that is known. Cancel it, or set its run_at.';

@@ -882,7 +882,7 @@ begin
     select distinct job.queue_name, job.priority, job.group_key is not null or coalesce(q.limited, false) as counted
       from {{schema}}.jobs as job left join {{schema}}.queues as q on q.name = job.queue_name
      where job.run_at is null and job.run_alone and job.queue_name = any (queues)
-       and not (q.name is not null and (q.held_until > now() or q.paused_at is not null and coalesce(q.paused_until, 'infinity') > now()))
+       and (q.held_until > now() or q.paused_at is not null and coalesce(q.paused_until, 'infinity') > now()) is not true
      order by job.priority, job.queue_name
   loop
     if candidate.counted then
@@ -968,11 +968,11 @@ begin
   end if;
   select string_agg(key, ', ') into unknown from jsonb_object_keys(options) as given_options(key)
    where key not in ('delayMs', 'runAt', 'priority', 'maxAttempts', 'timeoutMs', 'backoff', 'tags', 'headers', 'group', 'groupConcurrency',
-                     'unique', 'dependsOn', 'onParentFailure', 'keepResult', 'expiresAt');
+                     'unique', 'dependsOn', 'onParentFailure', 'keepResult', 'expiresAt', 'version');
   if unknown is not null then
     raise exception 'unknown option: %', unknown
       using errcode = '22023',
-            hint = 'Known: delayMs, runAt, priority, maxAttempts, timeoutMs, backoff, tags, headers, group, groupConcurrency, unique, dependsOn, onParentFailure, keepResult, expiresAt.';
+            hint = 'Known: delayMs, runAt, priority, maxAttempts, timeoutMs, backoff, tags, headers, group, groupConcurrency, unique, dependsOn, onParentFailure, keepResult, expiresAt, version.';
   end if;
   if options ? 'delayMs' and options ? 'runAt' then
     raise exception 'delayMs and runAt exclude each other' using errcode = '22023';
@@ -983,6 +983,7 @@ begin
        case jsonb_typeof(options -> 'timeoutMs') when 'number' then (options ->> 'timeoutMs')::numeric >= 1 else options ->> 'timeoutMs' = 'Infinity' end),
       ('backoff', 'a number, an array or an object', jsonb_typeof(options -> 'backoff') in ('number', 'array', 'object')),
       ('tags', 'an array', jsonb_typeof(options -> 'tags') = 'array'),
+      ('version', 'a number of at least 1', jsonb_typeof(options -> 'version') = 'number' and (options ->> 'version')::numeric >= 1),
       ('headers', 'an object', jsonb_typeof(options -> 'headers') = 'object'),
       ('group', 'a string of 1 to 256 bytes', jsonb_typeof(options -> 'group') = 'string' and octet_length(options ->> 'group') between 1 and 256),
       ('groupConcurrency', 'a number of at least 1', jsonb_typeof(options -> 'groupConcurrency') = 'number' and (options ->> 'groupConcurrency')::numeric >= 1),

@@ -236,6 +236,7 @@ begin
                             from {{schema}}.dependencies as dep left join {{schema}}.jobs as p on p.id = dep.parent_id
                            where job.wait_count > 0 and dep.child_id = job.id and dep.outcome is null order by dep.parent_id limit 10) as parent),
       'parentsLeft', case when job.wait_count > 0 then job.wait_count end,
+      'leftVersion', job.left_version,
       'schedule', (select jsonb_build_object('name', mine.schedule, 'after', (
                             select max(other.job_id)::text from {{schema}}.schedule_jobs as other
                              where other.schedule = mine.schedule and other.job_id < mine.job_id))
@@ -305,6 +306,7 @@ create function {{schema}}.explain(job_id bigint) returns text language sql stab
     when f ? 'schedule' then concat('waits for an earlier job of schedule ', f -> 'schedule' ->> 'name')
     when not (f ->> 'isReady')::boolean and f ->> 'runAt' is not null
       then concat(case when (f ->> 'attempts')::integer > 0 then 'retry not due until ' else 'not due until ' end, f ->> 'runAt')
+    when f ? 'leftVersion' then concat('waits for a worker that knows version ', f ->> 'leftVersion', ' of its payload')
     when not (f ->> 'isReady')::boolean then 'parked'
     when f ? 'paused' then concat('queue paused by ', f -> 'paused' ->> 'by', ' since ', f -> 'paused' ->> 'since')
     when f ? 'heldUntil' then concat('queue held until ', f ->> 'heldUntil')

@@ -34,6 +34,7 @@ export function testBatchPool({
     label: 'mail',
     options: { ...QUEUE_DEFAULTS, concurrency, transactional: false },
     deadLetter: undefined,
+    aliasOf: undefined,
     schema: validate && schemaOf(validate),
     batch: { size, waitMs },
     handleBatch: () => undefined,

@@ -27,6 +27,7 @@ export function testPool({
     label: queue,
     options: { ...QUEUE_DEFAULTS, concurrency, transactional: false },
     deadLetter: undefined,
+    aliasOf: undefined,
     schema: undefined,
     handle: (_payload, job) => handle(job),
   };
