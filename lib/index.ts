@@ -65,7 +65,7 @@ export type { JobBatchMiddleware, JobMiddleware } from './nest/job.middleware.js
 export { getJob, getJobs, isTaskmasterContext, TASKMASTER_CONTEXT } from './nest/taskmaster.context.js';
 export type { BatchMiddleware, Middleware } from './engine/worker/middleware.js';
 export type { BatchHandlerOptions, BatchOptions, HandlerOptions } from './engine/job/handler.js';
-export { Job, type ParentResult } from './engine/job/job.js';
+export { type BatchInfo, Job, type ParentResult } from './engine/job/job.js';
 export type { JobBatch } from './engine/job/job-batch.js';
 export type { StepOptions, StepResult, WaitOptions } from './engine/job/step.js';
 export type { EmitOptions } from './engine/publisher/emit-options.js';
@@ -117,6 +117,8 @@ export type {
   EnqueueOptions,
   JobOptions,
   NewJob,
+  ParentEdge,
+  ParentRef,
   UniqueOptions,
 } from './engine/publisher/enqueue-options.js';
 export type { SqlExecutor, Transaction } from './engine/connection/executor.js';
@@ -137,6 +139,13 @@ export {
 } from './engine/connection/adapters/from-sequelize.js';
 
 export type { Flow, FlowJob, FlowJobOptions } from './engine/publisher/flow.js';
+export type {
+  BatchBuilder,
+  BatchCallbacks,
+  BatchJobsOptions,
+  EnqueuedBatch,
+} from './engine/publisher/batch.js';
+export type { BatchRecord } from './engine/admin/batch-admin.js';
 export type { CallOptions } from './engine/publisher/publisher.js';
 export type { ResultOptions } from './engine/publisher/result-watch.js';
 
@@ -270,6 +279,7 @@ export {
   JobTransactionError,
   LeaseLostError,
   NotOpenError,
+  BatchEndedError,
   PayloadEncryptionError,
   PayloadTooLargeError,
   PermissionDeniedError,

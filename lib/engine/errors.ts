@@ -61,6 +61,18 @@ export class PayloadEncryptionError extends TaskmasterError {
   }
 }
 
+/** A job was to be added to a batch that has ended, or that does not exist. */
+export class BatchEndedError extends TaskmasterError {
+  readonly code = 'TM_BATCH_ENDED';
+
+  constructor(options?: ErrorOptions) {
+    super(
+      'The batch has ended, or does not exist: no job can be added to it. Keep it open (`open: true`) until the last one is there.',
+      options,
+    );
+  }
+}
+
 /** A payload is larger than the limit. Thrown before any SQL. */
 export class PayloadTooLargeError extends TaskmasterError {
   readonly code = 'TM_PAYLOAD_TOO_LARGE';

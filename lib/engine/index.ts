@@ -16,12 +16,16 @@ export type {
 export { Publisher } from './publisher/publisher.js';
 export type { CallOptions } from './publisher/publisher.js';
 export type { Flow, FlowJob, FlowJobOptions } from './publisher/flow.js';
+export type { BatchBuilder, BatchCallbacks, BatchJobsOptions, EnqueuedBatch } from './publisher/batch.js';
+export type { BatchRecord } from './admin/batch-admin.js';
 export type { ResultOptions } from './publisher/result-watch.js';
 export type {
   EnqueuedJob,
   EnqueueOptions,
   JobOptions,
   NewJob,
+  ParentEdge,
+  ParentRef,
   UniqueOptions,
 } from './publisher/enqueue-options.js';
 export { Admin } from './admin/admin.js';
@@ -89,7 +93,7 @@ export type { PayloadVersions, Upcaster } from './job/payload-version.js';
 export type { AnyQueue } from './job/queue.js';
 export type { InputOf, PayloadOf, ResultOf, TaskmasterQueues } from './job/queue-types.js';
 export { Job } from './job/job.js';
-export type { ParentResult } from './job/job.js';
+export type { BatchInfo, ParentResult } from './job/job.js';
 export type { JobBatch } from './job/job-batch.js';
 export type { StepOptions, StepResult, WaitOptions } from './job/step.js';
 export type { EmitOptions } from './publisher/emit-options.js';

@@ -226,6 +226,12 @@ const jobId = check('the id of a job, or what enqueue answered', (value) =>
   /^[1-9]\d{0,18}$/.test(String(isObject(value) ? value['id'] : value)),
 );
 
+const edge = object({ job: jobId, onFailure: oneOf('cancel', 'fail', 'ignore') }, ['job']);
+const parent: Check = (value, at, problems) => {
+  if (isObject(value) && 'job' in value) return edge(value, at, problems);
+  jobId(value, at, problems);
+};
+
 const resultShape = object({
   timeoutMs: timeout(1),
   signal: check('an AbortSignal', (value) => value instanceof AbortSignal),
@@ -235,7 +241,8 @@ const JOB_CHECKS = {
   group: keyText,
   groupConcurrency: integer(1, MAX_LIMIT),
   unique,
-  dependsOn: listOf(jobId, { max: MAX_DEPENDENCIES }),
+  dependsOn: listOf(parent, { max: MAX_DEPENDENCIES }),
+  batch: jobId,
   onParentFailure: oneOf('cancel', 'fail', 'ignore'),
   keepResult: boolean,
   runAt: check('a valid Date of the years 1 to 9999', isStorableDate),
@@ -358,6 +365,30 @@ export function checkResultOptions(id: unknown, options: unknown): void {
   jobId(id, 'id', problems);
   resultShape(options, '', problems);
   throwProblems('result', problems);
+}
+
+const callback: Check = (value, at, problems) => {
+  if (!isObject(value))
+    return void problems.push(problem(at, 'a job: { queue, payload, ...options }', value));
+  queueReference(value['queue'], `${at}.queue`, problems);
+};
+const BATCH_JOBS_CHECKS = {
+  open: boolean,
+  onFinished: callback,
+  onSucceeded: callback,
+  onFailed: callback,
+  tx: check('something with a query(text, values) method', hasQuery),
+} satisfies Checks;
+
+/** Options of a batch; those of its callbacks are checked as those of jobs. @throws InvalidOptionsError listing every problem */
+export function checkBatch(options: unknown): void {
+  throwProblems('batch()', problemsOf(options, BATCH_JOBS_CHECKS));
+}
+
+/** @returns the id of a batch. @throws InvalidOptionsError */
+export function checkBatchId(subject: string, batch: string | { readonly id: string }): string {
+  throwProblems(subject, problemsOf({ batch }, { batch: jobId }, ['batch']));
+  return typeof batch === 'string' ? batch : batch.id;
 }
 
 /** One job of a mixed `enqueueMany`; its queue and payload are checked elsewhere. @throws InvalidOptionsError listing every problem */

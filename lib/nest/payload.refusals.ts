@@ -24,5 +24,6 @@ export class PayloadRefusals {
 function issuesOf(error: HttpException): string {
   const response = error.getResponse();
   const message = typeof response === 'object' ? (response as { message?: unknown }).message : response;
-  return Array.isArray(message) ? message.join('; ') : String(message ?? error.message);
+  if (Array.isArray(message)) return message.join('; ');
+  return typeof message === 'string' ? message : error.message;
 }

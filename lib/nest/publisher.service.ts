@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import type { AnyQueue } from '../engine/job/queue.js';
 import type { InputOf, ResultOf } from '../engine/job/queue-types.js';
+import type { BatchBuilder, BatchJobsOptions, EnqueuedBatch } from '../engine/publisher/batch.js';
 import type { EmitOptions } from '../engine/publisher/emit-options.js';
 import type { EnqueuedJob, EnqueueOptions, NewJob } from '../engine/publisher/enqueue-options.js';
 import type { Flow } from '../engine/publisher/flow.js';
@@ -80,6 +81,21 @@ export class PublisherService {
   async flow(build: (flow: Flow) => void, options?: Pick<EnqueueOptions, 'tx'>): Promise<EnqueuedJob[]> {
     await this.core.open();
     return this.core.engine.publisher.flow(build, options);
+  }
+
+  /** Stores jobs that are counted together, all or none, and what is enqueued when the last of them has ended; it finds the counts in `job.batch`. */
+  async batch(build: (batch: BatchBuilder) => void, options?: BatchJobsOptions): Promise<EnqueuedBatch> {
+    await this.core.open();
+    return this.core.engine.publisher.batch(build, options);
+  }
+
+  /** No job is added to the batch from outside any more: it ends with the last of its jobs, or now. False when it was closed, or there is none. */
+  async closeBatch(
+    batch: string | { readonly id: string },
+    options?: Pick<EnqueueOptions, 'tx'>,
+  ): Promise<boolean> {
+    await this.core.open();
+    return this.core.engine.publisher.closeBatch(batch, options);
   }
 
   /**

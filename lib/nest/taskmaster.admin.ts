@@ -33,4 +33,9 @@ export class TaskmasterAdmin {
   get schedules(): Admin['schedules'] {
     return this.#admin.schedules;
   }
+
+  /** Batches: get. */
+  get batches(): Admin['batches'] {
+    return this.#admin.batches;
+  }
 }

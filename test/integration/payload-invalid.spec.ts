@@ -65,7 +65,7 @@ describe('a stored payload that the schema refuses', () => {
       queue: 'other',
       label: 'other',
       options: { maxAttempts: 2, backoff: 0 },
-      handle: () => taskmaster.publisher.enqueue(defineQueue('mail', { schema }), {} as never),
+      handle: () => taskmaster.publisher.enqueue(defineQueue('mail', { schema }), {}),
     });
     const jobs = new JobTable(database);
     const id = await jobs.insert('other');

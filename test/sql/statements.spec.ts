@@ -67,6 +67,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
       relaxed: 'text',
     },
   },
+  close_batch: { takes: ['text'], gives: { closed: 'boolean' } },
   confirm_schedules: { takes: ['text[]', 'text[]'], gives: { name: 'text' } },
   count_dead_letters: COUNT,
   count_failed_jobs: COUNT,
@@ -127,6 +128,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   notify_channel: { takes: ['text', 'text'], gives: { pg_notify: 'void' } },
   notify_queue_usage: { takes: [], gives: { usage: 'double precision' } },
   order_worker: { takes: ['integer', 'integer'], gives: { told: 'boolean' } },
+  open_batch: { takes: ['jsonb'], gives: { id: 'text' } },
   open_lanes: { takes: ['text[]'], gives: {} },
   parents_of: {
     takes: ['bigint'],
@@ -142,6 +144,19 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   prune: { takes: ['integer'], gives: { problem: 'text' } },
   queue_size: { takes: ['text', 'integer'], gives: { counts: 'text' } },
   queue_stats: { takes: ['text', 'integer'], gives: { queue: 'text' } },
+  read_batch: {
+    takes: ['bigint'],
+    gives: {
+      id: 'text',
+      created_at: 'timestamp with time zone',
+      finished_at: 'timestamp with time zone',
+      closed: 'boolean',
+      total: 'integer',
+      completed: 'integer',
+      failed: 'integer',
+      cancelled: 'integer',
+    },
+  },
   read_jobs: { takes: ['bigint[]'], gives: { job: 'text' } },
   redrive_jobs: { takes: ['bigint[]', 'text[]'], gives: { id: 'text', new_id: 'text', queue_name: 'text' } },
   register_worker: {

@@ -3,6 +3,7 @@ import type { StatementPool } from '../connection/statement-pool.js';
 import type { EventHub } from '../events.js';
 import type { PayloadEncryption } from '../job/encryption.js';
 import type { Tables } from '../sql/tables.js';
+import { BatchAdmin } from './batch-admin.js';
 import { JobAdmin } from './job-admin.js';
 import { QueueAdmin } from './queue-admin.js';
 import { ScheduleAdmin } from './schedule-admin.js';
@@ -32,8 +33,10 @@ export class Admin {
   readonly queues: QueueAdmin;
   readonly schedules: ScheduleAdmin;
   readonly workers: WorkerAdmin;
+  readonly batches: BatchAdmin;
 
   constructor(options: AdminOptions) {
+    this.batches = new BatchAdmin(options);
     this.jobs = new JobAdmin(options);
     this.queues = new QueueAdmin(options);
     this.schedules = new ScheduleAdmin(options);

@@ -1,4 +1,5 @@
 import {
+  BatchEndedError,
   ClosedError,
   DatabaseError,
   PermissionDeniedError,
@@ -44,11 +45,15 @@ export function isDataError(error: unknown): boolean {
   return /^(22|23|44|54|P0)/.test(sqlStateOf(error) ?? '');
 }
 
+/** Raised by our own functions. */
+const BATCH_ENDED = 'P0B01';
+
 /** An error from the server as one of ours. `detail` and `where`, which may hold data, stay in `cause`. */
 export function databaseErrorOf(operation: string, thrown: unknown): TaskmasterError {
   if (thrown instanceof TaskmasterError) return thrown;
   const error = serverErrorOf(thrown);
   const state = sqlStateOf(error);
+  if (state === BATCH_ENDED) return new BatchEndedError({ cause: thrown });
   if (state === '42501') return new PermissionDeniedError(operation, { cause: thrown });
   if (state === '53100' || state === '53200') return new StorageFullError(operation, { cause: thrown });
   return new DatabaseError(operation, state, reasonOf(error), { cause: thrown });

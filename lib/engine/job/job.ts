@@ -45,6 +45,8 @@ export interface JobMeta {
   readonly schedule?: string;
   /** ISO 8601; the due time for which it was fired. */
   readonly scheduledFor?: string;
+  /** The batch it counts in; of a callback, what its batch has come to. */
+  readonly batch?: BatchInfo;
   /** Version of the payload. @default 1 */
   readonly version?: number;
   /** Number of an attempt that `retry` has granted beyond `maxAttempts`. */
@@ -55,6 +57,15 @@ export interface JobMeta {
   readonly reprocessed?: StoredReprocessed;
   /** Milliseconds from the claim until the job expires; made by the claim. */
   readonly expiresInMs?: number;
+}
+
+/** The batch of a job: its id, and for a job that was enqueued at the end of one what it has come to. */
+export interface BatchInfo {
+  readonly id: string;
+  readonly total?: number;
+  readonly completed?: number;
+  readonly failed?: number;
+  readonly cancelled?: number;
 }
 
 /** A job that another depends on, and what it has come to. */
@@ -143,6 +154,10 @@ export class Job<Payload = unknown> {
   /** In a dead letter, the copy of a job that has failed for good: which job that was, and why. */
   get deadLetter(): DeadLetter | undefined {
     return deadLetterOf(this.#claimed.meta.deadLetter);
+  }
+  /** The batch that it counts in, or whose end it was enqueued for: see `publisher.batch()`. */
+  get batch(): BatchInfo | undefined {
+    return this.#claimed.meta.batch;
   }
   /** Aborted when the attempt should end: timeout, lost lease, shutdown. Its `reason` is the error that says which. */
   get signal(): AbortSignal {

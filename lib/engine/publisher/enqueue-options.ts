@@ -30,16 +30,28 @@ export interface JobOptions {
   readonly groupConcurrency?: number;
   /** At most one job with this key. @default every job is new */
   readonly unique?: UniqueOptions;
-  /** Runs when all of these have completed. @default waits for none */
-  readonly dependsOn?: readonly (string | Pick<EnqueuedJob, 'id'>)[];
+  /** Runs when all of these have completed: ids, what `enqueue` answered, or one of these with a policy of its own. @default waits for none */
+  readonly dependsOn?: readonly (ParentRef | ParentEdge)[];
   /** What becomes of it when one that it depends on fails or is cancelled; `ignore`: it runs all the same. @default 'cancel' */
   readonly onParentFailure?: 'cancel' | 'fail' | 'ignore';
+  /** Counts in this batch, which must not have ended: see `publisher.batch()`. @default in none */
+  readonly batch?: string | { readonly id: string };
   /** Keep its result for an hour, where the queue keeps none. @default false */
   readonly keepResult?: boolean;
   /** Labels for people, at most 20. */
   readonly tags?: readonly string[];
   /** Strings that travel with the job, such as a trace context. */
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A job that another depends on: its id, or what `enqueue` answered. */
+export type ParentRef = string | Pick<EnqueuedJob, 'id'>;
+
+/** A job that another depends on, and what becomes of that when it fails or is cancelled. */
+export interface ParentEdge<Ref = ParentRef> {
+  readonly job: Ref;
+  /** @default the job's `onParentFailure` */
+  readonly onFailure?: 'cancel' | 'fail' | 'ignore';
 }
 
 /** When a job is the same as another, and what becomes of it then. */

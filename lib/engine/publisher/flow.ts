@@ -1,15 +1,18 @@
 import { InvalidOptionsError } from '../errors.js';
 import type { AnyQueue } from '../job/queue.js';
-import type { EnqueuedJob, JobOptions, NewJob } from './enqueue-options.js';
+import type { EnqueuedJob, JobOptions, NewJob, ParentEdge, ParentRef } from './enqueue-options.js';
 
 /** A job of a graph that is being built. */
 export interface FlowJob {
   readonly queue: AnyQueue;
 }
 
+/** A job of the graph, or one that is stored already. */
+export type FlowRef = FlowJob | ParentRef;
+
 /** Options of a job of a graph: it may depend on others of it, and on jobs that are stored already. */
 export interface FlowJobOptions extends Omit<JobOptions, 'dependsOn'> {
-  readonly dependsOn?: readonly (FlowJob | string | Pick<EnqueuedJob, 'id'>)[];
+  readonly dependsOn?: readonly (FlowRef | ParentEdge<FlowRef>)[];
 }
 
 /** Takes the jobs of a graph. */
@@ -29,7 +32,7 @@ export class FlowNode implements FlowJob {
     private readonly payload: unknown,
     private readonly options: FlowJobOptions,
   ) {
-    const parents = (options.dependsOn ?? []).filter((parent) => parent instanceof FlowNode);
+    const parents = (options.dependsOn ?? []).map(refOf).filter((parent) => parent instanceof FlowNode);
     for (const parent of parents) parent.#isParent = true;
     this.depth = parents.reduce((depth, parent) => Math.max(depth, parent.depth + 1), 0);
   }
@@ -50,7 +53,7 @@ export class FlowNode implements FlowJob {
       queue: this.queue,
       payload: this.payload,
       ...(this.#isParent && { keepResult: true }),
-      ...(dependsOn !== undefined && { dependsOn: dependsOn.map(idOf) }),
+      ...(dependsOn !== undefined && { dependsOn: dependsOn.map(storedEdge) }),
     };
   }
 }
@@ -73,7 +76,19 @@ export function levelsOf(nodes: readonly FlowNode[]): FlowNode[][] {
   return levels;
 }
 
-function idOf(parent: FlowJob | string | Pick<EnqueuedJob, 'id'>): string | Pick<EnqueuedJob, 'id'> {
+function refOf(parent: FlowRef | ParentEdge<FlowRef>): FlowRef {
+  return isEdge(parent) ? parent.job : parent;
+}
+
+function storedEdge(parent: FlowRef | ParentEdge<FlowRef>): ParentRef | ParentEdge {
+  return isEdge(parent) ? { ...parent, job: idOf(parent.job) } : idOf(parent);
+}
+
+function isEdge(parent: FlowRef | ParentEdge<FlowRef>): parent is ParentEdge<FlowRef> {
+  return typeof parent === 'object' && !(parent instanceof FlowNode) && 'job' in parent;
+}
+
+function idOf(parent: FlowRef): ParentRef {
   if (typeof parent === 'string' || 'id' in parent) return parent;
   const enqueued = parent instanceof FlowNode ? parent.enqueued : undefined;
   if (enqueued === undefined)

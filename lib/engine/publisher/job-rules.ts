@@ -2,7 +2,7 @@ import { InvalidOptionsError } from '../errors.js';
 import { JOB_FLAGS } from '../job/job-flags.js';
 import type { QueueLimits } from '../job/queue-definition.js';
 import { keyText } from '../option-checks.js';
-import type { JobOptions, UniqueOptions } from './enqueue-options.js';
+import type { JobOptions, ParentEdge, ParentRef, UniqueOptions } from './enqueue-options.js';
 
 /** The most of a group that may run at once where only its rate is limited. */
 const NO_LIMIT = 2_147_483_647;
@@ -23,7 +23,8 @@ export function rulesText(
   let text = groupText(queue, payload, options, limits);
   if (options.unique !== undefined) text += `,"u":${JSON.stringify(uniqueRule(payload, options.unique))}`;
   if (options.dependsOn !== undefined && options.dependsOn.length > 0)
-    text += `,"dep":${JSON.stringify(options.dependsOn.map(idOf))},"pf":"${(options.onParentFailure ?? 'cancel')[0]}"`;
+    text += `,"dep":${JSON.stringify(options.dependsOn.map(edgeOf))},"pf":"${(options.onParentFailure ?? 'cancel')[0]}"`;
+  if (options.batch !== undefined) text += `,"b":${JSON.stringify(idOf(options.batch))}`;
   if (options.expiresAt !== undefined) text += `,"ex":${JSON.stringify(options.expiresAt)}`;
   if (options.keepResult === true) text += `,"f":${JOB_FLAGS.keepResult}`;
   return text;
@@ -91,6 +92,11 @@ function valueAt(payload: unknown, path: string): unknown {
     value = (value as Record<string, unknown>)[step];
   }
   return value ?? null;
+}
+
+function edgeOf(parent: ParentRef | ParentEdge): string | { readonly i: string; readonly p?: string } {
+  if (typeof parent !== 'object' || !('job' in parent)) return idOf(parent);
+  return { i: idOf(parent.job), ...(parent.onFailure !== undefined && { p: parent.onFailure[0]! }) };
 }
 
 function idOf(parent: string | { readonly id: string }): string {

@@ -15,7 +15,7 @@ import {
 } from '../errors.js';
 import type { EventHub } from '../events.js';
 import { encodeJson } from '../codec/json-codec.js';
-import { checkEmit, checkNewJobOptions, checkResultOptions } from '../option-checks.js';
+import { checkBatchId, checkEmit, checkNewJobOptions, checkResultOptions } from '../option-checks.js';
 import type { AnyQueue } from '../job/queue.js';
 import type { QueueRules } from '../job/queue-definition.js';
 import { queueNameOf } from '../job/queue-name.js';
@@ -23,6 +23,8 @@ import { pause } from '../lifecycle/pause.js';
 import { emitEvent } from '../sql/emit-events.js';
 import { enqueueJobs, type EnqueuedRow, enqueueRules } from '../sql/enqueue-jobs.js';
 import type { Tables } from '../sql/tables.js';
+import type { BatchBuilder, BatchJobsOptions, EnqueuedBatch } from './batch.js';
+import { BatchPublisher } from './batch-publisher.js';
 import { encodedChunks } from './encoded-chunks.js';
 import type { EmitOptions } from './emit-options.js';
 import { EnqueueBatcher } from './enqueue-batcher.js';
@@ -69,6 +71,7 @@ const CLOSE_MS = 2_000;
 /** Puts jobs in. Usable between `open` and `close` of its engine, by any number of callers at once. */
 export class Publisher {
   readonly #batcher: EnqueueBatcher;
+  readonly #batches: BatchPublisher;
   /** The pool, with errors of ours. */
   readonly #pool = { connect: () => this.#connect() };
   readonly #calls = new Set<Promise<unknown>>();
@@ -79,6 +82,12 @@ export class Publisher {
 
   constructor(private readonly options: PublisherOptions) {
     this.#batcher = new EnqueueBatcher((jobs) => this.#store(jobs));
+    this.#batches = new BatchPublisher({
+      tables: options.tables,
+      encode: (job) => this.#encodeMixed(job),
+      enqueueMany: (jobs, tx) => this.enqueueMany(jobs, tx),
+      transaction: (given, work) => this.#inGiven(given, work),
+    });
   }
 
   /**
@@ -185,9 +194,34 @@ export class Publisher {
     this.#assertOpen();
     const builder = new FlowBuilder();
     build(builder);
-    const tx = options.tx ?? this.options.scope.current;
-    if (tx !== undefined) return this.#storeFlow(builder, tx);
-    return this.withTransaction((client) => this.#storeFlow(builder, client));
+    return this.#inGiven(options.tx, (tx) => this.#storeFlow(builder, tx));
+  }
+
+  /**
+   * Stores jobs that are counted together, all or none, and says what is enqueued when the last of them has ended: each callback at most
+   * once, with the counts in `job.batch`. A batch without jobs ends at once.
+   *
+   * @throws as {@link enqueue}
+   */
+  batch(
+    build: (batch: BatchBuilder) => void,
+    options: BatchJobsOptions = NO_OPTIONS,
+  ): Promise<EnqueuedBatch> {
+    this.#assertOpen('batch');
+    return this.#waitedFor(this.#batches.batch(build, options));
+  }
+
+  /**
+   * No job is added to the batch from outside any more: it ends with the last of its jobs, or now. Its jobs can still add others.
+   *
+   * @returns false when it was closed, or there is none
+   */
+  async closeBatch(
+    batch: string | { readonly id: string },
+    options: Pick<EnqueueOptions, 'tx'> = NO_OPTIONS,
+  ): Promise<boolean> {
+    this.#assertOpen('closeBatch');
+    return this.#waitedFor(this.#batches.close(checkBatchId('closeBatch', batch), options.tx));
   }
 
   /**
@@ -242,6 +276,12 @@ export class Publisher {
     over.abort();
     this.#abandoned = true;
     for (const client of this.#sending) destroy(client);
+  }
+
+  /** In the caller's transaction, in the ambient one, or in one of its own. */
+  #inGiven<T>(given: Transaction | undefined, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const tx = given ?? this.options.scope.current;
+    return tx === undefined ? this.withTransaction(work) : work(tx);
   }
 
   /** Parents first: the ids of a level are known when the next one is stored. */

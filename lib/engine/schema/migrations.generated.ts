@@ -742,12 +742,17 @@ $$;
 create function {{schema}}.insert_job(job jsonb, job_id bigint, unique_key text) returns bigint language plpgsql as $$
 declare
   due timestamptz := coalesce((job ->> 'at')::timestamptz, now() + (job ->> 'd')::double precision * interval '1 millisecond');
-  parents bigint[] := array(select distinct value::bigint from jsonb_array_elements_text(job -> 'dep'));
-  on_failure "char" := coalesce(job ->> 'pf', 'c');
+  parents bigint[];
+  -- What becomes of the job when the parent at the same place fails.
+  policies text[];
+  failed bigint[];
   waits integer := 0;
-  doomed boolean := false;
+  verdict text;
   inserted bigint;
 begin
+  select coalesce(array_agg(edge.id), '{}'), array_agg(edge.policy) into parents, policies
+    from (select distinct on (id) coalesce(dep ->> 'i', dep #>> '{}')::bigint as id, coalesce(dep ->> 'p', job ->> 'pf', 'c') as policy
+            from jsonb_array_elements(job -> 'dep') as dep order by id) as edge;
   if parents <> '{}' then
     -- Those that are still there are locked until this commits: they cannot end without seeing their child.
     with locked as (
@@ -755,13 +760,16 @@ begin
     ), marked as (
       update {{schema}}.jobs as j set flags = j.flags | 1 from locked where j.id = locked.id and locked.failed_at is null returning j.id
     )
-    select (select count(*) from marked), exists (select from locked where failed_at is not null) into waits, doomed;
-    doomed := on_failure <> 'i' and (doomed or exists (
-      select from {{schema}}.finished as f where f.id = any (parents) and f.state <> 'completed'));
+    select (select count(*) from marked), array(select locked.id from locked where failed_at is not null) into waits, failed;
+    failed := failed || array(select f.id from {{schema}}.finished as f where f.id = any (parents) and f.state <> 'completed');
+    select min(edge.policy) into verdict  -- c before f
+      from unnest(parents, policies) as edge(id, policy) where edge.id = any (failed) and edge.policy <> 'i';
   end if;
   insert into {{schema}}.jobs (id, queue_name, payload, run_at, ready_at, priority, max_attempts, meta, unique_key, group_key, group_slots, flags, wait_count, batch_id, expires_at)
-  values (job_id, job ->> 'q', job -> 'p', case when waits > 0 or doomed then 'infinity' else due end, due,
-          coalesce((job ->> 'pr')::smallint, 0::smallint), (job ->> 'm')::integer, job -> 'x', insert_job.unique_key,
+  values (job_id, job ->> 'q', job -> 'p', case when waits > 0 or verdict is not null then 'infinity' else due end, due,
+          coalesce((job ->> 'pr')::smallint, 0::smallint), (job ->> 'm')::integer,
+          case when job ? 'b' then coalesce(job -> 'x', '{}') || jsonb_build_object('batch', jsonb_build_object('id', job ->> 'b')) else job -> 'x' end,
+          insert_job.unique_key,
           job ->> 'g', (job ->> 'gs')::integer, (coalesce((job ->> 'f')::integer, 0) | case when job ? 'b' then 16 else 0 end | case when parents = '{}' then 0 else 32 end)::smallint, waits, (job ->> 'b')::bigint, (job ->> 'ex')::timestamptz)
   on conflict do nothing
   returning id into inserted;
@@ -769,14 +777,14 @@ begin
     return null;
   end if;
   insert into {{schema}}.dependencies (parent_id, child_id, on_failure, outcome)
-  select parent.id, inserted, on_failure,
+  select parent.id, inserted, parent.policy::"char",
          case when j.id is not null and j.failed_at is null then null when j.id is not null then 'failed' else coalesce(f.state, 'completed') end
-    from unnest(parents) as parent(id)
+    from unnest(parents, policies) as parent(id, policy)
     left join {{schema}}.jobs as j on j.id = parent.id
     left join {{schema}}.finished as f on f.id = parent.id and j.id is null;
-  if doomed and on_failure = 'f' then
+  if verdict = 'f' then
     perform {{schema}}.fail_waiting(inserted, {{schema}}.parent_failed());
-  elsif doomed then
+  elsif verdict = 'c' then
     perform {{schema}}.end_waiting(inserted, 'cancelled', {{schema}}.parent_failed());
   end if;
   return inserted;
@@ -862,8 +870,8 @@ begin
 end $$;
 
 -- Enqueues jobs of every kind, in one transaction; ids in input order. An element has: q queue, p payload, at run at (ISO 8601) or d delay
--- (ms), ex expires at (ISO 8601), pr priority, m maxAttempts, x meta, g group, gs group slots, f flags, b batch, dep ids it depends on with pf (c, f or i: what
--- becomes of it when one fails), u unique: { k key or v values of fields, s scope p(ending) or a(ctive), ms period (null: for ever), c onConflict, w and mw
+-- (ms), ex expires at (ISO 8601), pr priority, m maxAttempts, x meta, g group, gs group slots, f flags, b batch, dep what it depends on, ids or { i id, p policy }, with pf (c, f or i: what
+-- becomes of it when one fails, where the policy does not say so), u unique: { k key or v values of fields, s scope p(ending) or a(ctive), ms period (null: for ever), c onConflict, w and mw
 -- waits of a debounce (ms) }. Keys are taken in their order, so that two calls cannot wait for each other in a circle.
 create function {{schema}}.enqueue_jobs(jobs json) returns table (id bigint, deduplicated boolean) language plpgsql as $$
 declare
@@ -871,7 +879,15 @@ declare
   known boolean[] := array_fill(false, array[json_array_length(jobs)]);
   element record;
   made record;
+  batch record;
 begin
+  -- A batch cannot end while jobs are added to it.
+  for batch in select distinct (new.job ->> 'b')::bigint as id from json_array_elements(jobs) as new(job) where new.job ->> 'b' is not null order by 1 loop
+    perform from {{schema}}.batches as b where b.id = batch.id and b.finished_at is null for update;
+    if not found then
+      raise exception 'batch % has ended, or does not exist', batch.id using errcode = 'P0B01';
+    end if;
+  end loop;
   for element in
     select new.job::jsonb as job, new.place::integer as place from json_array_elements(jobs) with ordinality as new(job, place)
      order by new.job ->> 'q' collate "C", {{schema}}.unique_key((new.job -> 'u')::jsonb) collate "C" nulls first, new.place
@@ -884,6 +900,10 @@ begin
       ids[element.place] := {{schema}}.insert_job(element.job, nextval(pg_get_serial_sequence('{{schema}}.jobs', 'id')), null);
     end if;
   end loop;
+  update {{schema}}.batches as b set total = b.total + added.jobs
+    from (select (new.job ->> 'b')::bigint as id, count(*) as jobs from json_array_elements(jobs) with ordinality as new(job, place)
+           where new.job ->> 'b' is not null and not known[new.place] group by 1) as added
+   where b.id = added.id;
   return query select * from unnest(ids, known);
 end $$;
 
@@ -1343,11 +1363,11 @@ begin
   end if;
   select string_agg(key, ', ') into unknown from jsonb_object_keys(options) as given_options(key)
    where key not in ('delayMs', 'runAt', 'priority', 'maxAttempts', 'timeoutMs', 'backoff', 'tags', 'headers', 'group', 'groupConcurrency',
-                     'unique', 'dependsOn', 'onParentFailure', 'keepResult', 'expiresAt', 'version');
+                     'unique', 'dependsOn', 'onParentFailure', 'keepResult', 'expiresAt', 'version', 'batch');
   if unknown is not null then
     raise exception 'unknown option: %', unknown
       using errcode = '22023',
-            hint = 'Known: delayMs, runAt, priority, maxAttempts, timeoutMs, backoff, tags, headers, group, groupConcurrency, unique, dependsOn, onParentFailure, keepResult, expiresAt, version.';
+            hint = 'Known: delayMs, runAt, priority, maxAttempts, timeoutMs, backoff, tags, headers, group, groupConcurrency, unique, dependsOn, onParentFailure, keepResult, expiresAt, version, batch.';
   end if;
   if options ? 'delayMs' and options ? 'runAt' then
     raise exception 'delayMs and runAt exclude each other' using errcode = '22023';
@@ -1358,11 +1378,12 @@ begin
        case jsonb_typeof(options -> 'timeoutMs') when 'number' then (options ->> 'timeoutMs')::numeric >= 1 else options ->> 'timeoutMs' = 'Infinity' end),
       ('backoff', 'a number, an array or an object', jsonb_typeof(options -> 'backoff') in ('number', 'array', 'object')),
       ('tags', 'an array', jsonb_typeof(options -> 'tags') = 'array'),
+      ('batch', 'the id of a batch', options ->> 'batch' ~ '^[1-9][0-9]{0,18}$'),
       ('version', 'a number of at least 1', jsonb_typeof(options -> 'version') = 'number' and (options ->> 'version')::numeric >= 1),
       ('headers', 'an object', jsonb_typeof(options -> 'headers') = 'object'),
       ('group', 'a string of 1 to 256 bytes', jsonb_typeof(options -> 'group') = 'string' and octet_length(options ->> 'group') between 1 and 256),
       ('groupConcurrency', 'a number of at least 1', jsonb_typeof(options -> 'groupConcurrency') = 'number' and (options ->> 'groupConcurrency')::numeric >= 1),
-      ('dependsOn', 'an array of ids', jsonb_typeof(options -> 'dependsOn') = 'array'),
+      ('dependsOn', 'an array of ids, or of { job, onFailure }', jsonb_typeof(options -> 'dependsOn') = 'array'),
       ('onParentFailure', '"cancel", "fail" or "ignore"', options ->> 'onParentFailure' in ('cancel', 'fail', 'ignore')),
       ('keepResult', 'true or false', jsonb_typeof(options -> 'keepResult') = 'boolean'),
       ('unique', 'an object with key (a string) or fields (an array of paths), and scope "pending", "active" or "forever"',
@@ -1389,11 +1410,14 @@ begin
   select enqueued.id into job_id
     from {{schema}}.enqueue_jobs(json_build_array(jsonb_strip_nulls(jsonb_build_object(
       'q', queue, 'at', options -> 'runAt', 'ex', options -> 'expiresAt', 'd', options -> 'delayMs', 'pr', options -> 'priority', 'm', options -> 'maxAttempts',
-      'g', options -> 'group', 'gs', options -> 'groupConcurrency', 'dep', options -> 'dependsOn', 'pf', left(options ->> 'onParentFailure', 1),
+      'g', options -> 'group', 'gs', options -> 'groupConcurrency', 'pf', left(options ->> 'onParentFailure', 1), 'b', options ->> 'batch',
       'f', case when options -> 'keepResult' = 'true' then 2 end))
       || case when rule is null then '{}' else jsonb_build_object('u', rule) end
-      || case when options - '{delayMs,runAt,priority,maxAttempts,group,groupConcurrency,unique,dependsOn,onParentFailure,keepResult,expiresAt}'::text[] = '{}' then '{}'
-              else jsonb_build_object('x', options - '{delayMs,runAt,priority,maxAttempts,group,groupConcurrency,unique,dependsOn,onParentFailure,keepResult,expiresAt}'::text[]) end
+      || case when options ? 'dependsOn' then jsonb_build_object('dep', (
+           select coalesce(jsonb_agg(case when jsonb_typeof(dep) = 'object' then jsonb_build_object('i', dep ->> 'job', 'p', left(dep ->> 'onFailure', 1)) else dep end), '[]')
+             from jsonb_array_elements(options -> 'dependsOn') as dep)) else '{}' end
+      || case when options - '{delayMs,runAt,priority,maxAttempts,group,groupConcurrency,unique,dependsOn,onParentFailure,keepResult,expiresAt,batch}'::text[] = '{}' then '{}'
+              else jsonb_build_object('x', options - '{delayMs,runAt,priority,maxAttempts,group,groupConcurrency,unique,dependsOn,onParentFailure,keepResult,expiresAt,batch}'::text[]) end
       || jsonb_build_object('p', coalesce(payload, '{}')))) as enqueued;
   return job_id;
 end $$;
@@ -2559,6 +2583,50 @@ create function {{schema}}.explain(job_id bigint) returns text language sql stab
     from {{schema}}.job_facts(job_id) as f
    where f is not null
 $$;
+`,
+  },
+  {
+    version: 10,
+    name: 'batches',
+    breaking: false,
+    sql: `-- Batches: jobs that are counted together, and what is enqueued when the last of them has ended. The table is of 000002_job_model.
+
+-- Begins a batch. Jobs are added to it by the option \`batch\`, until the last of them has ended after it was closed.
+create function {{schema}}.open_batch(callbacks jsonb) returns bigint language sql as $$
+  insert into {{schema}}.batches (closed, callbacks) values (false, callbacks) returning id
+$$;
+
+-- No job is added from outside any more: the batch ends with the last of its jobs, or now. False: it was closed, or there is none.
+create function {{schema}}.close_batch(batch bigint) returns boolean language plpgsql as $$
+begin
+  update {{schema}}.batches as b set closed = true where b.id = batch and not b.closed;
+  if not found then
+    return false;
+  end if;
+  perform {{schema}}.finish_batch(batch);
+  return true;
+end $$;
+
+-- A batch from any language: \`[{"queue", "payload", "options"}]\`, options as those of enqueue(), and \`{"finished", "succeeded", "failed"}\` of what is
+-- enqueued at its end, each \`{"queue", "payload"}\`. Answers with its id.
+create function {{schema}}.enqueue_batch(jobs jsonb, callbacks jsonb default '{}') returns bigint language plpgsql as $$
+declare
+  batch bigint;
+begin
+  if jsonb_typeof(jobs) is distinct from 'array' or jsonb_typeof(callbacks) is distinct from 'object' then
+    raise exception 'a batch is an array of jobs, and an object of callbacks' using errcode = '22023';
+  end if;
+  if callbacks - '{finished,succeeded,failed}'::text[] <> '{}' then
+    raise exception 'unknown callback' using errcode = '22023', hint = 'Known: finished, succeeded, failed.';
+  end if;
+  batch := {{schema}}.open_batch((
+    select coalesce(jsonb_object_agg(name, jsonb_build_object('q', callback ->> 'queue', 'p', coalesce(callback -> 'payload', '{}'))), '{}')
+      from jsonb_each(callbacks) as given(name, callback)));
+  perform {{schema}}.enqueue(job ->> 'queue', job -> 'payload', coalesce(job -> 'options', '{}') || jsonb_build_object('batch', batch))
+     from jsonb_array_elements(jobs) as given(job);
+  perform {{schema}}.close_batch(batch);
+  return batch;
+end $$;
 `,
   },
 ];

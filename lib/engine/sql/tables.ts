@@ -16,6 +16,7 @@ export interface Tables {
   readonly queues: string;
   readonly finished: string;
   readonly effects: string;
+  readonly batches: string;
   readonly uniqueKeys: string;
   readonly starts: string;
   readonly schedules: string;
@@ -51,6 +52,7 @@ export function tablesOf(schema: string): Tables {
     queues: table('queues'),
     finished: table('finished'),
     effects: table('effects'),
+    batches: table('batches'),
     uniqueKeys: table('unique_keys'),
     starts: table('starts'),
     schedules: table('schedules'),
