@@ -146,6 +146,7 @@ export type {
   EnqueuedBatch,
 } from './engine/publisher/batch.js';
 export type { BatchRecord } from './engine/admin/batch-admin.js';
+export type { WatchedEvent, WatchFilter } from './engine/admin/event-watch.js';
 export type { CallOptions } from './engine/publisher/publisher.js';
 export type { ResultOptions } from './engine/publisher/result-watch.js';
 

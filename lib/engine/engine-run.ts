@@ -10,6 +10,7 @@ import { EffectApplier } from './maintenance/effect-applier.js';
 import { Pruner } from './maintenance/pruner.js';
 import { Expirer } from './maintenance/expirer.js';
 import { VersionKeeper } from './maintenance/version-keeper.js';
+import { EventRecorder } from './maintenance/event-recorder.js';
 import { EventDeliverer } from './maintenance/event-deliverer.js';
 import { Rescuer } from './maintenance/rescuer.js';
 import type { ResolvedOptions } from './options.js';
@@ -50,6 +51,7 @@ export class EngineRun implements Service {
   readonly #expirer: Expirer;
   readonly #deliverer: EventDeliverer;
   readonly #versions: VersionKeeper;
+  readonly #recorder: EventRecorder;
 
   constructor(private readonly options: EngineRunOptions) {
     const { database, events, resolved, scope } = options;
@@ -74,6 +76,11 @@ export class EngineRun implements Service {
       session: this.#session,
       events,
       onReady: (queue) => this.#worker.hint(queue),
+    });
+    this.#recorder = new EventRecorder({
+      session: this.#session,
+      events,
+      hears: () => this.#listener?.healthy === true,
     });
     this.#versions = new VersionKeeper({
       session: this.#session,
@@ -174,6 +181,7 @@ export class EngineRun implements Service {
       this.#expirer,
       this.#deliverer,
       this.#versions,
+      this.#recorder,
       this.#worker,
       this.#pruner,
       this.#scheduler,
@@ -211,6 +219,7 @@ export class EngineRun implements Service {
       this.#worker.paused(subject);
     }
     if (kind === 'emitted') this.#deliverer.call();
+    if (kind === 'watch') this.#recorder.call();
     if (kind === 'worker') this.#worker.told(subject);
     if (kind === 'resumed') {
       events.emit({ type: 'resumed', queue: subject });

@@ -18,6 +18,7 @@ export type { CallOptions } from './publisher/publisher.js';
 export type { Flow, FlowJob, FlowJobOptions } from './publisher/flow.js';
 export type { BatchBuilder, BatchCallbacks, BatchJobsOptions, EnqueuedBatch } from './publisher/batch.js';
 export type { BatchRecord } from './admin/batch-admin.js';
+export type { WatchedEvent, WatchFilter } from './admin/event-watch.js';
 export type { ResultOptions } from './publisher/result-watch.js';
 export type {
   EnqueuedJob,

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { Admin } from './admin/admin.js';
+import { EventWatch, type WatchedEvent, type WatchFilter } from './admin/event-watch.js';
 import { Database } from './connection/database.js';
 import { isConnectionFailure, reasonOf } from './connection/pg-errors.js';
 import { StatementPool } from './connection/statement-pool.js';
@@ -61,6 +62,7 @@ export class Taskmaster {
   readonly #scope: TransactionScope;
   readonly #handlers: HandlerList;
   readonly #schedules: ScheduleList;
+  readonly #watch: EventWatch;
   #state: TaskmasterState = 'idle';
   #opening: Promise<void> | undefined;
   #connected = false;
@@ -81,7 +83,11 @@ export class Taskmaster {
     const statements = this.#statements();
     const results = new ResultWatch({
       statements,
-      listen: (onEnded) => this.#listenForEnds(statements, onEnded),
+      listen: (onEnded) => this.#listenTo('ended', statements, onEnded),
+    });
+    this.#watch = new EventWatch({
+      statements,
+      listen: (onStored) => this.#listenTo('watched', statements, () => onStored()),
     });
     this.publisher = new Publisher({
       results,
@@ -194,6 +200,16 @@ export class Taskmaster {
     return (this.#closing ??= this.#shutDown());
   }
 
+  /**
+   * Events of all processes, from now on or from where a watcher has left off: see {@link EventWatch.watch}. Yields until the signal aborts or the
+   * engine is closed.
+   *
+   * @throws InvalidOptionsError
+   */
+  watch(filter: WatchFilter, signal: AbortSignal): AsyncGenerator<WatchedEvent, void> {
+    return this.#watch.watch(filter, signal);
+  }
+
   async health(): Promise<HealthReport> {
     const details = { state: this.#state, running: this.running, listening: this.#run?.listening ?? false };
     const reachable = this.#connected && (await this.#ping());
@@ -213,13 +229,19 @@ export class Taskmaster {
       : undefined;
   }
 
-  /** A listener of its own, for processes that only publish too. What becomes of it is nobody's business: without it, the watch polls. */
-  #listenForEnds(
+  /**
+   * A listener of its own, for processes that only publish too. What becomes of it is nobody's business: without it, who waits looks by
+   * himself.
+   *
+   * @param onHeard with what was said, or without when some of it may have been missed
+   */
+  #listenTo(
+    kind: string,
     statements: StatementPool,
-    onEnded: (jobId: string | undefined) => void,
+    onHeard: (subject: string | undefined) => void,
   ): Listener | undefined {
     if (!this.options.listen.enabled) return undefined;
-    const tell = () => onEnded(undefined);
+    const tell = () => onHeard(undefined);
     return new Listener({
       cluster: this.#database.listenCluster,
       tables: this.#database.tables,
@@ -228,7 +250,7 @@ export class Taskmaster {
         void (await statements.run('listen', notifyChannel, { channel, payload })),
       onRing: (message) => {
         const control = controlOf(message);
-        if (control?.kind === 'ended') onEnded(control.subject);
+        if (control?.kind === kind) onHeard(control.subject);
       },
       onRestored: tell,
       onLost: tell,
@@ -386,6 +408,7 @@ export class Taskmaster {
 
   async #shutDown(): Promise<void> {
     await this.stop();
+    await this.#watch.close();
     await this.publisher.close();
     await this.#database.close();
   }

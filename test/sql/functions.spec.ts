@@ -64,6 +64,7 @@ const TESTED_BY_ENGINES = [
   'known_queues',
   'lane_mode',
   'lease_jobs',
+  'live_watchers',
   'leave_job',
   'make_partition',
   'merge_payloads',
@@ -78,12 +79,14 @@ const TESTED_BY_ENGINES = [
   'prune',
   'queue_limits',
   'rate_room',
+  'record_events',
   'remove_jobs',
   'reprocess',
   'resume',
   'take_up',
   'unique_key',
   'untouched',
+  'watch_events',
   'workers_of',
 ];
 /** By retry-functions.spec.ts. */

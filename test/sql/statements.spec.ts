@@ -118,6 +118,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   list_queues: { takes: ['text', 'integer'], gives: { queue: 'text' } },
   list_schedules: { takes: ['text', 'text', 'integer'], gives: { schedule: 'text' } },
   list_workers: { takes: ['text', 'integer', 'integer'], gives: { worker: 'text' } },
+  live_watchers: { takes: [], gives: { queues: 'text[]', job_ids: 'text[]', types: 'text[]' } },
   load_steps: { takes: ['bigint'], gives: { kind: 'text', name: 'text', nth: 'integer', result: 'text' } },
   lock_job: { takes: ['bigint', 'bigint'], gives: { id: 'bigint' } },
   newest_job: { takes: [], gives: { id: 'text' } },
@@ -157,7 +158,12 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
       cancelled: 'integer',
     },
   },
+  read_events: {
+    takes: ['bigint', 'text[]', 'bigint[]', 'text[]', 'bigint'],
+    gives: { id: 'text', type: 'text', event: 'jsonb' },
+  },
   read_jobs: { takes: ['bigint[]'], gives: { job: 'text' } },
+  record_events: { takes: ['json'], gives: { recorded: 'boolean' } },
   redrive_jobs: { takes: ['bigint[]', 'text[]'], gives: { id: 'text', new_id: 'text', queue_name: 'text' } },
   register_worker: {
     takes: ['text', 'text', 'integer', 'double precision', 'text', 'jsonb', 'integer'],
@@ -203,6 +209,10 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   take_up: { takes: ['text[]', 'integer[]', 'integer'], gives: { queue: 'text' } },
   trigger_schedule: { takes: ['text'], gives: { job: 'text', queue: 'text', now: 'text' } },
   unregister_worker: { takes: ['integer'], gives: {} },
+  watch_events: {
+    takes: ['bigint', 'text[]', 'bigint[]', 'text[]', 'double precision'],
+    gives: { id: 'text', resumed: 'boolean', last: 'text' },
+  },
   worker_orders: { takes: ['integer'], gives: { orders: 'integer' } },
 };
 

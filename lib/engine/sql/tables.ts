@@ -23,6 +23,7 @@ export interface Tables {
   readonly scheduleJobs: string;
   readonly steps: string;
   readonly emitted: string;
+  readonly watchedEvents: string;
   readonly migrations: string;
   /** The one notification channel of the schema: `tm_` and 16 hex digits. */
   readonly channel: string;
@@ -59,6 +60,7 @@ export function tablesOf(schema: string): Tables {
     scheduleJobs: table('schedule_jobs'),
     steps: table('steps'),
     emitted: table('emitted'),
+    watchedEvents: table('watched_events'),
     migrations: table('migrations'),
     channel: `tm_${digest.slice(0, 16)}`,
     prefix: `tm_${digest.slice(0, 8)}_`,
