@@ -61,6 +61,17 @@ export class PayloadEncryptionError extends TaskmasterError {
   }
 }
 
+/** The unique key of a job that a reducer is to make one with others has changed hands again and again. Nothing was stored. */
+export class ReducerConflictError extends TaskmasterError {
+  readonly code = 'TM_REDUCER_CONFLICT';
+
+  constructor(readonly queue: string) {
+    super(
+      `A job of queue ${quoted(queue)} could not be reduced with the one that waits, which is another one each time. Enqueue it again.`,
+    );
+  }
+}
+
 /** A job was to be added to a batch that has ended, or that does not exist. */
 export class BatchEndedError extends TaskmasterError {
   readonly code = 'TM_BATCH_ENDED';

@@ -82,6 +82,7 @@ export type {
   DtoOptions,
   KeyConcurrency,
   PayloadOptions,
+  PayloadReducer,
   QueueDefinition,
   QueueDefinitionOptions,
   QueueLimits,

@@ -149,10 +149,16 @@ const upcasters: Check = (value, at, problems) => {
   for (const [version, upcaster] of Object.entries(value)) callable(upcaster, `${at}[${version}]`, problems);
 };
 
+const reducers: Check = (value, at, problems) => {
+  if (!isObject(value)) return void problems.push(problem(at, 'an object of functions by name', value));
+  for (const [name, reducer] of Object.entries(value)) callable(reducer, `${at}.${name}`, problems);
+};
+
 /** Options of definitions and handlers about what is in a payload. */
 const PAYLOAD_CHECKS = {
   version: integer(1, MAX_VERSION),
   upcasters,
+  reducers,
   aliases: listOf(checkName, { max: MAX_ALIASES }),
   encryption: object({ encrypt: callable, decrypt: callable }, ['encrypt', 'decrypt']),
 } satisfies Checks;
@@ -201,8 +207,12 @@ export const keyText = check(
 );
 
 const debounce = object({ debounceMs: delay, maxWaitMs: delay }, ['debounceMs']);
+const reducerName = object(
+  { reducer: check('the name of a reducer', (value) => typeof value === 'string') },
+  ['reducer'],
+);
 const conflict: Check = (value, at, problems) => {
-  if (isObject(value)) return debounce(value, at, problems);
+  if (isObject(value)) return ('reducer' in value ? reducerName : debounce)(value, at, problems);
   oneOf('keep', 'replace', 'merge', 'latest', 'abort')(value, at, problems);
 };
 const uniqueShape = object({

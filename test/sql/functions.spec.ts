@@ -55,6 +55,7 @@ const TESTED_BY_ENGINES = [
   'fail_waiting',
   'finish_batch',
   'group_heads',
+  'hold_unique',
   'insert_job',
   'insert_unique',
   'job_ended',
@@ -86,6 +87,7 @@ const TESTED_BY_ENGINES = [
   'take_up',
   'unique_key',
   'untouched',
+  'version_in',
   'watch_events',
   'workers_of',
 ];

@@ -111,6 +111,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
     gives: { now_ms: 'double precision', orders: 'integer', workers: 'integer', relaxed: 'text' },
   },
   hold_queues: { takes: ['text[]', 'double precision[]'], gives: {} },
+  hold_unique: { takes: ['json'], gives: { id: 'bigint', payload: 'text', version: 'integer' } },
   job_results: { takes: ['bigint[]'], gives: { id: 'bigint', state: 'text', result: 'text', error: 'text' } },
   leave_job: { takes: ['bigint', 'bigint', 'integer'], gives: { left: 'boolean' } },
   list_jobs: { takes: [...MATCH, 'text[]', 'bigint', 'bigint'], gives: { job: 'text' } },

@@ -79,10 +79,15 @@ export interface RateLimit {
   readonly key?: (payload: never) => string | undefined;
 }
 
+/** Makes one payload of two: of the job that waits, in the newest version, and of the one that is enqueued. It may be asynchronous. */
+export type PayloadReducer = (waiting: never, enqueued: never) => unknown;
+
 /** What the payloads of a queue are, and were. */
 export interface PayloadOptions extends PayloadVersions {
   /** Keeps payloads out of the database in clear. Results, progress and logs are not payloads. @default none */
   readonly encryption?: PayloadEncryption;
+  /** By name: what makes one payload of that of the job that waits and a new one, for `unique: { onConflict: { reducer: name } }`. @default {} */
+  readonly reducers?: Readonly<Record<string, PayloadReducer>>;
   /** Former names of the queue: jobs that are or will be stored under them are run by the same handler, each name with a pool of its own. @default [] */
   readonly aliases?: readonly string[];
 }

@@ -62,7 +62,7 @@ export interface UniqueOptions {
   readonly fields?: readonly string[];
   /**
    * How long a job holds its key: `pending` until it starts, `active` until it has ended, `forever` also after that.
-   * @default 'active'; 'pending' where `onConflict` is about jobs that wait: debounce, 'merge', 'latest'
+   * @default 'active'; 'pending' where `onConflict` is about jobs that wait: debounce, 'merge', a reducer, 'latest'
    */
   readonly scope?: 'pending' | 'active' | 'forever';
   /** Holds the key for so many milliseconds after the enqueue, whatever becomes of the job. */
@@ -71,7 +71,7 @@ export interface UniqueOptions {
    * What to do when a job holds the key. `keep` it; `replace` its payload and options, if it has not started; `{ debounceMs, maxWaitMs }`:
    * replace, and start when nobody has enqueued for so long, or at the latest `maxWaitMs` after the first; `merge` the payloads: arrays are
    * concatenated, objects assigned key by key; `latest`: one that runs, and one that waits with the newest payload; `abort` the one
-   * that runs, and start when it has ended. @default 'keep'
+   * that runs, and start when it has ended; `{ reducer }` as `merge`, by a function of the queue's definition. @default 'keep'
    */
   readonly onConflict?:
     | 'keep'
@@ -79,7 +79,8 @@ export interface UniqueOptions {
     | 'merge'
     | 'latest'
     | 'abort'
-    | { readonly debounceMs: number; readonly maxWaitMs?: number };
+    | { readonly debounceMs: number; readonly maxWaitMs?: number }
+    | { readonly reducer: string };
 }
 
 /** Options of an enqueue call. */

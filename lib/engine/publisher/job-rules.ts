@@ -69,14 +69,18 @@ function checkKey(queue: string, key: string): void {
 /** The rule as `enqueue_jobs()` in the database takes it. */
 function uniqueRule(payload: unknown, unique: UniqueOptions): Record<string, unknown> {
   const { key, fields, periodMs, onConflict = 'keep' } = unique;
-  const debounce = typeof onConflict === 'object' ? onConflict : undefined;
   return {
     ...(key === undefined ? { v: (fields ?? []).map((path) => valueAt(payload, path)) } : { k: key }),
     s: scopeOf(unique) === 'pending' ? 'p' : 'a',
-    c: debounce === undefined ? (onConflict === 'latest' ? 'replace' : onConflict) : 'debounce',
-    ...(debounce && { w: debounce.debounceMs, mw: debounce.maxWaitMs }),
+    ...conflictRule(onConflict),
     ...(unique.scope === 'forever' ? { ms: null } : periodMs !== undefined && { ms: periodMs }),
   };
+}
+
+function conflictRule(onConflict: NonNullable<UniqueOptions['onConflict']>): Record<string, unknown> {
+  if (typeof onConflict !== 'object') return { c: onConflict === 'latest' ? 'replace' : onConflict };
+  if ('reducer' in onConflict) return { c: 'reduce' };
+  return { c: 'debounce', w: onConflict.debounceMs, mw: onConflict.maxWaitMs };
 }
 
 function scopeOf({ scope, onConflict }: UniqueOptions): string {
@@ -85,7 +89,7 @@ function scopeOf({ scope, onConflict }: UniqueOptions): string {
 }
 
 /** What a payload has at a path with dots; `null` where there is nothing. */
-function valueAt(payload: unknown, path: string): unknown {
+export function valueAt(payload: unknown, path: string): unknown {
   let value: unknown = payload;
   for (const step of path.split('.')) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return null;

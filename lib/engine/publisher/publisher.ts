@@ -37,6 +37,7 @@ import {
 } from './enqueue-options.js';
 import { type Flow, FlowBuilder, levelsOf } from './flow.js';
 import { checkPayload, encodeJob, type EncodedJob, encodeSealedJob } from './job-text.js';
+import { inOrderOfKeys, ReducedJobs, reducerOf } from './reduced-jobs.js';
 import type { ResultOptions, ResultWatch } from './result-watch.js';
 import type { TransactionHint } from './transaction-hint.js';
 
@@ -72,6 +73,7 @@ const CLOSE_MS = 2_000;
 export class Publisher {
   readonly #batcher: EnqueueBatcher;
   readonly #batches: BatchPublisher;
+  readonly #reducing: ReducedJobs;
   /** The pool, with errors of ours. */
   readonly #pool = { connect: () => this.#connect() };
   readonly #calls = new Set<Promise<unknown>>();
@@ -82,6 +84,12 @@ export class Publisher {
 
   constructor(private readonly options: PublisherOptions) {
     this.#batcher = new EnqueueBatcher((jobs) => this.#store(jobs));
+    this.#reducing = new ReducedJobs({
+      tables: options.tables,
+      rulesOf: ({ queue }) => this.#rulesOf(queue),
+      encode: (job) => this.#encodeMixed(job),
+      insert: (tx, jobs) => this.#insert(tx, jobs),
+    });
     this.#batches = new BatchPublisher({
       tables: options.tables,
       encode: (job) => this.#encodeMixed(job),
@@ -104,6 +112,10 @@ export class Publisher {
     options: EnqueueOptions = NO_OPTIONS,
   ): Promise<EnqueuedJob> {
     this.#assertOpen();
+    if (options.unique !== undefined && reducerOf(options) !== undefined)
+      return (
+        await this.#waitedFor(this.#storeReduced([{ ...options, queue, payload }], options.tx))
+      )[0] as EnqueuedJob;
     await checkPayload(queue, payload);
     const job = await this.#text(queue, payload, options);
     const tx = options.tx ?? this.options.scope.current;
@@ -130,6 +142,8 @@ export class Publisher {
     this.#assertOpen();
     if (isJobList(first)) {
       const { tx } = (second ?? NO_OPTIONS) as Pick<EnqueueOptions, 'tx'>;
+      if (first.some((job) => reducerOf(job) !== undefined))
+        return this.#waitedFor(this.#storeReduced(first, tx));
       return this.#waitedFor(
         this.#storeMany(first.length, (index) => this.#encodeMixed(first[index] as NewJob), tx),
       );
@@ -137,6 +151,10 @@ export class Publisher {
     if (!Array.isArray(second))
       throw new InvalidOptionsError('enqueueMany', ['the payloads must be an array']);
     const options = third ?? NO_OPTIONS;
+    if (reducerOf(options) !== undefined) {
+      const jobs = (second as unknown[]).map((payload) => ({ ...options, queue: first, payload }));
+      return this.#waitedFor(this.#storeReduced(jobs, options.tx));
+    }
     return this.#waitedFor(
       this.#storeMany(
         second.length,
@@ -278,6 +296,25 @@ export class Publisher {
     for (const client of this.#sending) destroy(client);
   }
 
+  /**
+   * Jobs of which some have a reducer, one by one in one transaction. In the order of their queues and keys, so that two calls do not wait for
+   * each other in a circle.
+   */
+  #storeReduced(jobs: readonly NewJob[], given: Transaction | undefined): Promise<EnqueuedJob[]> {
+    return this.#inGiven(given, async (tx) => {
+      const stored = jobs.map((): EnqueuedJob | undefined => undefined);
+      for (const place of inOrderOfKeys(jobs)) {
+        const { tx: _, ...job } = jobs[place] as NewJob & { readonly tx?: Transaction };
+        const row =
+          reducerOf(job) === undefined
+            ? (await this.#insert(tx, [await this.#encodeMixed(job)]))[0]
+            : await this.#reducing.store(tx, job);
+        stored[place] = this.#enqueued(queueNameOf(job.queue), row as EnqueuedRow);
+      }
+      return stored as EnqueuedJob[];
+    });
+  }
+
   /** In the caller's transaction, in the ambient one, or in one of its own. */
   #inGiven<T>(given: Transaction | undefined, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const tx = given ?? this.options.scope.current;
@@ -314,10 +351,15 @@ export class Publisher {
 
   /** A promise only where the payload is encrypted: everything else is on the hot path. */
   #text(queue: AnyQueue, payload: unknown, options: JobOptions): EncodedJob | Promise<EncodedJob> {
-    const rules =
-      this.options.rulesOf(queueNameOf(queue)) ?? (typeof queue === 'string' ? undefined : queue.options);
+    const rules = this.#rulesOf(queue);
     const encode = rules?.encryption === undefined ? encodeJob : encodeSealedJob;
     return encode(queue, payload, options, this.options.maxPayloadBytes, rules);
+  }
+
+  #rulesOf(queue: AnyQueue): QueueRules | undefined {
+    return (
+      this.options.rulesOf(queueNameOf(queue)) ?? (typeof queue === 'string' ? undefined : queue.options)
+    );
   }
 
   #encodeMixed(job: NewJob): Promise<EncodedJob> {
@@ -430,11 +472,13 @@ export class Publisher {
   }
 
   /** Inserts through a transaction of the caller's: any driver or ORM can bind one string. */
-  async #insert(tx: SqlExecutor, jobs: readonly EncodedJob[]): Promise<readonly EnqueuedRow[]> {
+  async #insert(tx: SqlExecutor, jobs: readonly EncodedJob[]): Promise<readonly (EnqueuedRow | null)[]> {
     const { text, values } = this.#query(jobs) as { text: string; values: unknown[] };
     try {
       const result = (await tx.query(text, values)) as EnqueuedRow[] | { rows: EnqueuedRow[] };
-      return (Array.isArray(result) ? result : result.rows).map((row) => ({ ...row, id: String(row.id) }));
+      return (Array.isArray(result) ? result : result.rows).map((row) =>
+        row.id === null ? null : { ...row, id: String(row.id) },
+      );
     } catch (error) {
       throw databaseErrorOf('enqueue', error);
     }
@@ -453,7 +497,7 @@ export class Publisher {
 /** What is kept of a job that is stored: not its text, of which there may be much. */
 type StoredJob = Pick<EncodedJob, 'queue' | 'delayMs'> & EnqueuedRow;
 
-function storedJobs(jobs: readonly EncodedJob[], rows: readonly EnqueuedRow[]): StoredJob[] {
+function storedJobs(jobs: readonly EncodedJob[], rows: readonly (EnqueuedRow | null)[]): StoredJob[] {
   return jobs.map(({ queue, delayMs }, index) => ({ queue, delayMs, ...(rows[index] as EnqueuedRow) }));
 }
 

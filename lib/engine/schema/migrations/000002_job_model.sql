@@ -421,6 +421,12 @@ create function {{schema}}.unique_key(rule jsonb) returns text language sql immu
     from (select coalesce(rule ->> 'k', (rule -> 'v')::text) as key) as given
 $$;
 
+-- The version of the payload of a job with this meta.
+create function {{schema}}.version_in(meta jsonb) returns integer language sql immutable as $$
+  select case when jsonb_typeof(meta -> 'version') = 'number' and (meta ->> 'version')::numeric between 1 and 2147483647
+              then (meta ->> 'version')::numeric::integer else 1 end
+$$;
+
 -- Enqueues one unique job: see the comment of enqueue_jobs() for `u`. Waits for whoever inserts or changes a job of the same key.
 create function {{schema}}.insert_unique(job jsonb, out job_id bigint, out deduplicated boolean) language plpgsql as $$
 declare
@@ -431,6 +437,7 @@ declare
   existing {{schema}}.jobs;
   holder bigint;
   is_running boolean;
+  apart boolean;
   delay interval := (rule ->> 'w')::double precision * interval '1 millisecond';
 begin
   if policy = 'debounce' then
@@ -465,8 +472,13 @@ begin
     -- Whoever claims a unique job locks its row too, so this is how it is, and stays so until this commits.
     is_running := existing.run_at is null and exists (
       select from {{schema}}.leases as l where l.queue_name = queue and l.priority = existing.priority and existing.seq = any (l.seqs));
-    exit when not is_running or policy <> 'abort' and (rule ? 'ms' or rule ->> 's' <> 'p');
-    -- The one that runs gives its key to the one that is to come.
+    -- Payloads of different versions do not become one, nor such as only their queue's definition can read.
+    apart := not is_running and (
+      policy = 'merge' and ({{schema}}.version_in(existing.meta) <> {{schema}}.version_in(job -> 'x')
+                            or coalesce(existing.payload ? '$encrypted' or job -> 'p' ? '$encrypted', false))
+      or policy = 'reduce' and rule ? 'a' and rule ->> 'e' = existing.id::text);
+    exit when not apart and (not is_running or policy <> 'abort' and (rule ? 'ms' or rule ->> 's' <> 'p'));
+    -- The one that runs, or cannot be merged with, gives its key to the one that is to come.
     update {{schema}}.jobs set unique_key = null, flags = flags | case when policy = 'abort' then 4 else 0 end where id = existing.id;
     if policy = 'abort' then
       job := job || jsonb_build_object('dep', jsonb_build_array(existing.id), 'pf', 'i');  -- it starts when the other has ended
@@ -476,28 +488,55 @@ begin
 
   job_id := existing.id;
   deduplicated := true;
+  update {{schema}}.unique_keys as kept set job_id = existing.id
+   where rule ? 'ms' and kept.queue_name = queue and kept.unique_key = key;
   if is_running or policy = 'keep' then
+    return;
+  end if;
+  if policy = 'reduce' and existing.id::text is distinct from rule ->> 'e' then
+    job_id := null;  -- another one than was reduced with
     return;
   end if;
   update {{schema}}.jobs as j
      set payload = case when policy = 'merge' then {{schema}}.merge_payloads(existing.payload, job -> 'p') else job -> 'p' end,
          meta = job -> 'x', max_attempts = (job ->> 'm')::integer,
-         expires_at = case when policy = 'merge' then existing.expires_at else (job ->> 'ex')::timestamptz end,
+         expires_at = case when policy in ('merge', 'reduce') then existing.expires_at else (job ->> 'ex')::timestamptz end,
          run_at = case when existing.wait_count > 0 then existing.run_at
-                       when policy = 'merge' then existing.run_at
+                       when policy in ('merge', 'reduce') then existing.run_at
                        when policy = 'debounce' then least(now() + delay, existing.created_at + (rule ->> 'mw')::double precision * interval '1 millisecond')
                        else coalesce((job ->> 'at')::timestamptz, now() + (job ->> 'd')::double precision * interval '1 millisecond') end,
-         run_count = case when policy = 'merge' then existing.run_count else 0 end,
+         run_count = case when policy in ('merge', 'reduce') then existing.run_count else 0 end,
+         -- One that was left to newer workers is of the version of its payload.
+         left_version = case when policy in ('merge', 'reduce') and existing.left_version is not null then {{schema}}.version_in(job -> 'x') end,
          seq = nextval('{{schema}}.jobs_seq')
    where j.id = existing.id;
-  update {{schema}}.jobs as j set ready_at = coalesce(j.run_at, now()) where j.id = existing.id and policy <> 'merge' and j.run_at is distinct from 'infinity';
+  update {{schema}}.jobs as j set ready_at = coalesce(j.run_at, now()) where j.id = existing.id and policy not in ('merge', 'reduce') and j.run_at is distinct from 'infinity';
   perform {{schema}}.ring(case when j.run_at is null then queue else '' end) from {{schema}}.jobs as j where j.id = existing.id;
+end $$;
+
+-- The job that holds a unique key and waits, for a reducer: locked, so that it is neither claimed nor changed until the transaction ends. No row: there
+-- is none, or it runs. The rule is `u` of what enqueue_jobs() takes.
+create function {{schema}}.hold_unique(queue text, rule jsonb) returns table (id bigint, payload jsonb, version integer) language plpgsql as $$
+declare
+  existing {{schema}}.jobs;
+begin
+  select * into existing from {{schema}}.jobs as j
+   where j.queue_name = queue and j.unique_key = {{schema}}.unique_key(rule) and j.failed_at is null for update;
+  -- Looked at after the lock: whoever claims a unique job locks its row too.
+  if existing.id is null or existing.run_at is null and exists (
+       select from {{schema}}.leases as l where l.queue_name = queue and l.priority = existing.priority and existing.seq = any (l.seqs)) then
+    return;
+  end if;
+  id := existing.id;
+  payload := existing.payload;
+  version := {{schema}}.version_in(existing.meta);
+  return next;
 end $$;
 
 -- Enqueues jobs of every kind, in one transaction; ids in input order. An element has: q queue, p payload, at run at (ISO 8601) or d delay
 -- (ms), ex expires at (ISO 8601), pr priority, m maxAttempts, x meta, g group, gs group slots, f flags, b batch, dep what it depends on, ids or { i id, p policy }, with pf (c, f or i: what
 -- becomes of it when one fails, where the policy does not say so), u unique: { k key or v values of fields, s scope p(ending) or a(ctive), ms period (null: for ever), c onConflict, w and mw
--- waits of a debounce (ms) }. Keys are taken in their order, so that two calls cannot wait for each other in a circle.
+-- waits of a debounce (ms), e the job that was reduced with: where it is another one that waits, nothing is stored and the id is null; a: with which this one cannot be }. Keys are taken in their order, so that two calls cannot wait for each other in a circle.
 create function {{schema}}.enqueue_jobs(jobs json) returns table (id bigint, deduplicated boolean) language plpgsql as $$
 declare
   ids bigint[] := array_fill(null::bigint, array[json_array_length(jobs)]);

@@ -23,7 +23,7 @@ begin
       select k.queue_name, k.version from unnest(queues, versions) as k(queue_name, version)
     ), due as (
       select job.id from {{schema}}.jobs as job join known on known.queue_name = job.queue_name and job.left_version <= known.version
-       where job.left_version is not null
+       where job.left_version is not null and job.run_at = 'infinity' and job.failed_at is null
        order by job.id
        limit most
          for update of job skip locked
