@@ -185,12 +185,20 @@ export class Attempt implements JobContext {
 
   /** After a payload that is refused another attempt would get the same one. */
   #outcomeOfThrow(thrown: unknown): Outcome {
-    const { options, refusalOf } = this.context.handler;
-    const refusal = thrown instanceof InvalidJobPayloadError ? thrown : refusalOf?.(thrown);
+    const refusal = this.#refusalIn(thrown);
     if (refusal === undefined) return outcomeOfThrow(thrown);
-    return options.onInvalid === 'fail'
+    return this.context.handler.options.onInvalid === 'fail'
       ? { kind: 'reject', reason: refusal }
       : { kind: 'error', error: refusal };
+  }
+
+  #refusalIn(thrown: unknown): Error | undefined {
+    try {
+      return thrown instanceof InvalidJobPayloadError ? thrown : this.context.handler.refusalOf?.(thrown);
+    } catch {
+      // A proxy that refuses to be looked at is no refusal of ours.
+      return undefined;
+    }
   }
 
   /** The payload is of a version that only later releases of the application know. */
