@@ -142,6 +142,7 @@ export {
 export type { Flow, FlowJob, FlowJobOptions } from './engine/publisher/flow.js';
 export type {
   BatchBuilder,
+  BatchCallback,
   BatchCallbacks,
   BatchJobsOptions,
   EnqueuedBatch,

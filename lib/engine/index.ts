@@ -16,7 +16,13 @@ export type {
 export { Publisher } from './publisher/publisher.js';
 export type { CallOptions } from './publisher/publisher.js';
 export type { Flow, FlowJob, FlowJobOptions } from './publisher/flow.js';
-export type { BatchBuilder, BatchCallbacks, BatchJobsOptions, EnqueuedBatch } from './publisher/batch.js';
+export type {
+  BatchBuilder,
+  BatchCallback,
+  BatchCallbacks,
+  BatchJobsOptions,
+  EnqueuedBatch,
+} from './publisher/batch.js';
 export type { BatchRecord } from './admin/batch-admin.js';
 export type { WatchedEvent, WatchFilter } from './admin/event-watch.js';
 export type { ResultOptions } from './publisher/result-watch.js';

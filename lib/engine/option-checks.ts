@@ -381,6 +381,8 @@ const callback: Check = (value, at, problems) => {
   if (!isObject(value))
     return void problems.push(problem(at, 'a job: { queue, payload, ...options }', value));
   queueReference(value['queue'], `${at}.queue`, problems);
+  if (value['batch'] !== undefined)
+    problems.push(`${at}.batch: a callback counts in no batch, which might have ended before it`);
 };
 const BATCH_JOBS_CHECKS = {
   open: boolean,

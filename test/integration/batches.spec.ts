@@ -3,7 +3,7 @@ import type { Job, Taskmaster } from '../../lib/engine/index.js';
 import { eventually } from '../support/eventually.js';
 import { openEngine } from '../support/engine.js';
 import { SignalPoint } from '../support/signal-point.js';
-import { testDatabase } from '../support/test-database.js';
+import { testDatabase, type TestDatabase } from '../support/test-database.js';
 import { JobTable } from './support/job-table.js';
 import { type HandlerEntry, NO_BELLS, workingEngine } from './support/working-engine.js';
 
@@ -127,6 +127,59 @@ describe('a batch', () => {
     expect(await ends.count(2)).toContain('finished 1/0/0');
   });
 
+  it.each(['replace', 'merge', { debounceMs: 1 }] as const)(
+    'keeps a member that is changed by an equal job: %j',
+    async (onConflict) => {
+      const seen = new SignalPoint<unknown>();
+      const { taskmaster, ends } = await setup((job) => seen.signal([job.payload, job.batch]));
+      await taskmaster.admin.queues.pause('part');
+      const unique = { key: 'one', scope: 'pending', onConflict } as const;
+      const { id } = await taskmaster.publisher.batch(
+        (batch) => batch.add('part', { a: 1 }, { unique }),
+        CALLBACKS,
+      );
+      await taskmaster.publisher.enqueue('part', { b: 2 }, { unique, headers: { of: 'the second' } });
+      await taskmaster.admin.queues.resume('part');
+      const payload = onConflict === 'merge' ? { a: 1, b: 2 } : { b: 2 };
+      expect(await seen.count(1)).toEqual([[payload, { id }]]);
+      expect(await ends.count(2)).toContain('finished 1/0/0');
+    },
+  );
+
+  it('has no part in a copy of one of its jobs, and a copy of a callback keeps the counts', async () => {
+    const batches = new SignalPoint<unknown>();
+    const { taskmaster, database, ends } = await setup({
+      retention: { completedMs: 60_000 },
+      handle: (job) => batches.signal([job.payload, job.batch]),
+    });
+    const { id } = await taskmaster.publisher.batch((batch) => batch.add('part', 1), {
+      onSucceeded: { queue: 'part', payload: 2 },
+      onFinished: { queue: 'finished' },
+    });
+    await ends.count(1);
+    await eventually(async () => {
+      const [kept] = await database.query('select count(*)::integer as jobs from taskmaster.finished');
+      return kept!['jobs'] === 2;
+    });
+    await taskmaster.admin.jobs.reprocess({ queue: 'part' });
+    const callback = [2, { id, total: 1, completed: 1, failed: 0, cancelled: 0 }];
+    const [member, last, ...copies] = await batches.count(4);
+    expect([member, last]).toEqual([[1, { id }], callback]);
+    expect(copies).toHaveLength(2);
+    expect(copies).toEqual(expect.arrayContaining([[1, undefined], callback]));
+  });
+
+  it('that was counted by nobody when all workers were gone is counted by the next', async () => {
+    const { taskmaster, database } = await setup();
+    const { id, jobs } = await batchOf(taskmaster, [1], { open: true });
+    await taskmaster.close();
+    await database.query('delete from taskmaster.jobs where id = $1', [jobs[0]!.id]);
+    await database.query('select taskmaster.close_batch($1)', [id]);
+    const seen = new SignalPoint<unknown>();
+    await workingEngine(database, { failed: (job) => seen.signal(job.batch), finished: () => undefined });
+    expect(await seen.count(1)).toMatchObject([{ id }]);
+  });
+
   it('ends by polling alone', async () => {
     const { taskmaster, ends } = await setup(() => undefined, NO_BELLS);
     await batchOf(taskmaster, [1, 2]);
@@ -155,6 +208,12 @@ describe('a batch', () => {
     await expect(database.query(`select taskmaster.enqueue_batch('[]', '{"done": {}}')`)).rejects.toThrow(
       'unknown callback',
     );
+    for (const callback of ['{}', '"mail"', '{"queue": ""}', '{"queue": null}'])
+      await expect(
+        database.query(`select taskmaster.enqueue_batch('[]', jsonb_build_object('finished', $1::jsonb))`, [
+          callback,
+        ]),
+      ).rejects.toThrow('a callback needs a queue');
   });
 
   it.each([
@@ -162,6 +221,7 @@ describe('a batch', () => {
     [{ onFailed: { queue: '' } }, 'onFailed.queue'],
     [{ onFailed: { queue: 'x', priority: 1.5 } }, 'priority'],
     [{ onEnd: {} }, 'onEnd'],
+    [{ onFinished: { queue: 'x', batch: '1' } }, 'onFinished.batch'],
   ])('refuses %j', async (options, problem) => {
     const { publisher } = await openEngine(await testDatabase());
     await expect(publisher.batch(() => undefined, options as never)).rejects.toMatchObject({
@@ -273,3 +333,36 @@ describe('a dependency with a policy of its own', () => {
     });
   });
 });
+
+describe('who counts and who adds', () => {
+  it('do not wait for each other in a circle', async () => {
+    const database = await testDatabase();
+    const { publisher } = await openEngine(database);
+    const { id: batch } = await publisher.batch(() => undefined, { open: true });
+    const parent = await publisher.enqueue('part', 0, { batch });
+    const first = await publisher.enqueue('part', 1, { dependsOn: [parent] });
+    const second = await publisher.enqueue('part', 2, { dependsOn: [parent] });
+    await database.query('delete from taskmaster.jobs where id = $1', [parent.id]);
+    const [holder, counter] = [await database.client(), await database.client()];
+    await holder.query('begin');
+    await holder.query('select from taskmaster.jobs where id = $1 for update', [second.id]);
+    const counted = counter.query('select taskmaster.apply_effects(100) as effects');
+    await waiting(database, 1);
+    const added = publisher.enqueue('part', 3, { batch, dependsOn: [{ job: first, onFailure: 'ignore' }] });
+    await waiting(database, 2);
+    await holder.query('commit');
+    expect((await counted).rows).toEqual([{ effects: 1 }]);
+    expect(await added).toMatchObject({ deduplicated: false });
+    const [counts] = await database.query('select total, cancelled from taskmaster.batches');
+    expect(counts).toEqual({ total: 2, cancelled: 1 });
+  });
+});
+
+/** Resolves when so many statements wait for locks. */
+const waiting = (database: TestDatabase, count: number) =>
+  eventually(async () => {
+    const [row] = await database.query<{ count: number }>(
+      `select count(*)::integer as count from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    );
+    return row!.count === count;
+  });

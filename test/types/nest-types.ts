@@ -274,6 +274,28 @@ export async function publish(publisher: PublisherService, name: string): Promis
   await publisher.enqueue(SendEmail, { to: 'a' }, { delay: 5 });
 }
 
+/* Batches, and dependencies with a policy of their own. */
+export async function batches(publisher: PublisherService, job: Job): Promise<void> {
+  const batch = await publisher.batch((each) => each.add(SendEmail, { to: 'a' }, { priority: 1 }), {
+    onSucceeded: { queue: 'known', payload: { n: 1 }, delayMs: 5 },
+    open: true,
+  });
+  batch.id satisfies string;
+  batch.jobs[0]?.deduplicated satisfies boolean | undefined;
+  await publisher.enqueue(SendEmail, { to: 'b' }, { batch });
+  await publisher.enqueue(SendEmail, { to: 'c' }, { batch: batch.id });
+  (await publisher.closeBatch(batch)) satisfies boolean;
+  job.batch?.id satisfies string | undefined;
+  job.batch?.failed satisfies number | undefined;
+  await publisher.enqueue('anything', 1, { dependsOn: ['1', { job: '2', onFailure: 'ignore' }] });
+  // @ts-expect-error -- a callback counts in no batch
+  await publisher.batch(() => undefined, { onFinished: { queue: 'anything', batch: '1' } });
+  // @ts-expect-error -- its batch is the one that is built
+  await publisher.batch((each) => each.add('anything', 1, { batch: '1' }));
+  // @ts-expect-error -- no policy
+  await publisher.enqueue('anything', 1, { dependsOn: [{ job: '2', onFailure: 'continue' }] });
+}
+
 /* Handlers without decorators. */
 export function register(runtime: TaskmasterRuntime): void {
   runtime.register(SendEmail, async ({ to }, job) => ({ messageId: to + job.payload.to }));

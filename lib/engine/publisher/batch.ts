@@ -7,14 +7,17 @@ export interface BatchBuilder {
   add(queue: AnyQueue, payload?: unknown, options?: Omit<JobOptions, 'batch'>): void;
 }
 
+/** A job that is enqueued at the end of a batch. It counts in none. */
+export type BatchCallback = Omit<NewJob, 'batch'>;
+
 /** What is enqueued at the end of a batch, each at most once. Its handler finds the counts in `job.batch`. */
 export interface BatchCallbacks {
   /** When all jobs have ended, however. */
-  readonly onFinished?: NewJob;
+  readonly onFinished?: BatchCallback;
   /** When all have completed. */
-  readonly onSucceeded?: NewJob;
+  readonly onSucceeded?: BatchCallback;
   /** When all have ended, and some have failed or were cancelled. */
-  readonly onFailed?: NewJob;
+  readonly onFailed?: BatchCallback;
 }
 
 /** Options of `publisher.batch()`. */

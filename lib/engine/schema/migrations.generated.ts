@@ -599,7 +599,10 @@ begin
     return 0;
   end if;
 
-  -- In the order of their ids, so that two who apply cannot wait for each other in a circle.
+  -- Batches first, as those who add to them do, and all in the order of their ids: nobody waits for another in a circle.
+  perform from {{schema}}.batches as b
+    where b.id = any (array(select distinct effect.batch_id from unnest(taken) as effect where effect.batch_id is not null))
+    order by b.id for update;
   for child in
     with ended as (
       update {{schema}}.dependencies as dep set outcome = effect.outcome
@@ -666,6 +669,11 @@ begin
     end if;
   end loop;
 end $$;
+
+-- The meta of a copy of a job, which does not count in the batch of that job; that of a callback keeps the counts.
+create function {{schema}}.unbatched(meta jsonb) returns jsonb language sql immutable as $$
+  select case when meta -> 'batch' ? 'total' then meta else meta - 'batch' end
+$$;
 
 -- Ends a job that nobody runs; its row is locked by the caller. Kept as its queue keeps cancelled jobs.
 create function {{schema}}.end_waiting(job_id bigint, outcome text, error jsonb) returns void language plpgsql as $$
@@ -874,7 +882,9 @@ begin
   end if;
   update {{schema}}.jobs as j
      set payload = case when policy = 'merge' then {{schema}}.merge_payloads(existing.payload, job -> 'p') else job -> 'p' end,
-         meta = job -> 'x', max_attempts = (job ->> 'm')::integer,
+         meta = case when existing.batch_id is null then job -> 'x'
+                     else coalesce(job -> 'x', '{}') || jsonb_build_object('batch', jsonb_build_object('id', existing.batch_id::text)) end,
+         max_attempts = (job ->> 'm')::integer,
          expires_at = case when policy in ('merge', 'reduce') then existing.expires_at else (job ->> 'ex')::timestamptz end,
          run_at = case when existing.wait_count > 0 then existing.run_at
                        when policy in ('merge', 'reduce') then existing.run_at
@@ -1737,7 +1747,7 @@ begin
   end if;
   insert into {{schema}}.jobs (queue_name, payload, priority, meta)
   values (target, new.payload, new.priority,
-          (meta - '{timeoutMs,backoff,granted}'::text[])
+          ({{schema}}.unbatched(meta) - '{timeoutMs,backoff,granted}'::text[])
           || jsonb_build_object('deadLetter', jsonb_build_object(
                'queue', new.queue_name, 'id', new.id::text, 'attempts', new.run_count, 'failedAt', new.failed_at,
                'error', {{schema}}.brief_error(new.last_error), 'path', path,
@@ -2423,7 +2433,7 @@ begin
     ), stored as (
       insert into {{schema}}.jobs (id, queue_name, payload, priority, group_key, meta)
       select anew.next_id, anew.queue_name, anew.payload, anew.priority, anew.group_key,
-             (case when jsonb_typeof(anew.meta) = 'object' then anew.meta - 'granted' else '{}' end)
+             (case when jsonb_typeof(anew.meta) = 'object' then {{schema}}.unbatched(anew.meta) - 'granted' else '{}' end)
              || jsonb_build_object('reprocessed', jsonb_build_object(
                   'id', anew.id::text, 'state', anew.state, 'attempts', anew.run_count, 'finishedAt', anew.finished_at))
         from anew
@@ -2657,6 +2667,11 @@ begin
   end if;
   if callbacks - '{finished,succeeded,failed}'::text[] <> '{}' then
     raise exception 'unknown callback' using errcode = '22023', hint = 'Known: finished, succeeded, failed.';
+  end if;
+  -- Whoever counts the last end must be able to enqueue them.
+  if exists (select from jsonb_each(callbacks) as given(name, callback)
+              where coalesce(octet_length(callback ->> 'queue') not between 1 and 128 or callback ->> 'queue' ~ '[\\u0001-\\u001f\\u007f-\\u009f]', true)) then
+    raise exception 'a callback needs a queue: 1 to 128 bytes of UTF-8 without control characters' using errcode = '22023';
   end if;
   batch := {{schema}}.open_batch((
     select coalesce(jsonb_object_agg(name, jsonb_build_object('q', callback ->> 'queue', 'p', coalesce(callback -> 'payload', '{}'))), '{}')

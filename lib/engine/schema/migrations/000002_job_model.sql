@@ -224,7 +224,10 @@ begin
     return 0;
   end if;
 
-  -- In the order of their ids, so that two who apply cannot wait for each other in a circle.
+  -- Batches first, as those who add to them do, and all in the order of their ids: nobody waits for another in a circle.
+  perform from {{schema}}.batches as b
+    where b.id = any (array(select distinct effect.batch_id from unnest(taken) as effect where effect.batch_id is not null))
+    order by b.id for update;
   for child in
     with ended as (
       update {{schema}}.dependencies as dep set outcome = effect.outcome
@@ -291,6 +294,11 @@ begin
     end if;
   end loop;
 end $$;
+
+-- The meta of a copy of a job, which does not count in the batch of that job; that of a callback keeps the counts.
+create function {{schema}}.unbatched(meta jsonb) returns jsonb language sql immutable as $$
+  select case when meta -> 'batch' ? 'total' then meta else meta - 'batch' end
+$$;
 
 -- Ends a job that nobody runs; its row is locked by the caller. Kept as its queue keeps cancelled jobs.
 create function {{schema}}.end_waiting(job_id bigint, outcome text, error jsonb) returns void language plpgsql as $$
@@ -499,7 +507,9 @@ begin
   end if;
   update {{schema}}.jobs as j
      set payload = case when policy = 'merge' then {{schema}}.merge_payloads(existing.payload, job -> 'p') else job -> 'p' end,
-         meta = job -> 'x', max_attempts = (job ->> 'm')::integer,
+         meta = case when existing.batch_id is null then job -> 'x'
+                     else coalesce(job -> 'x', '{}') || jsonb_build_object('batch', jsonb_build_object('id', existing.batch_id::text)) end,
+         max_attempts = (job ->> 'm')::integer,
          expires_at = case when policy in ('merge', 'reduce') then existing.expires_at else (job ->> 'ex')::timestamptz end,
          run_at = case when existing.wait_count > 0 then existing.run_at
                        when policy in ('merge', 'reduce') then existing.run_at

@@ -190,7 +190,7 @@ begin
   end if;
   insert into {{schema}}.jobs (queue_name, payload, priority, meta)
   values (target, new.payload, new.priority,
-          (meta - '{timeoutMs,backoff,granted}'::text[])
+          ({{schema}}.unbatched(meta) - '{timeoutMs,backoff,granted}'::text[])
           || jsonb_build_object('deadLetter', jsonb_build_object(
                'queue', new.queue_name, 'id', new.id::text, 'attempts', new.run_count, 'failedAt', new.failed_at,
                'error', {{schema}}.brief_error(new.last_error), 'path', path,

@@ -127,7 +127,7 @@ begin
     ), stored as (
       insert into {{schema}}.jobs (id, queue_name, payload, priority, group_key, meta)
       select anew.next_id, anew.queue_name, anew.payload, anew.priority, anew.group_key,
-             (case when jsonb_typeof(anew.meta) = 'object' then anew.meta - 'granted' else '{}' end)
+             (case when jsonb_typeof(anew.meta) = 'object' then {{schema}}.unbatched(anew.meta) - 'granted' else '{}' end)
              || jsonb_build_object('reprocessed', jsonb_build_object(
                   'id', anew.id::text, 'state', anew.state, 'attempts', anew.run_count, 'finishedAt', anew.finished_at))
         from anew

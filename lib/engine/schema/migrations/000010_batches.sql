@@ -28,6 +28,11 @@ begin
   if callbacks - '{finished,succeeded,failed}'::text[] <> '{}' then
     raise exception 'unknown callback' using errcode = '22023', hint = 'Known: finished, succeeded, failed.';
   end if;
+  -- Whoever counts the last end must be able to enqueue them.
+  if exists (select from jsonb_each(callbacks) as given(name, callback)
+              where coalesce(octet_length(callback ->> 'queue') not between 1 and 128 or callback ->> 'queue' ~ '[\u0001-\u001f\u007f-\u009f]', true)) then
+    raise exception 'a callback needs a queue: 1 to 128 bytes of UTF-8 without control characters' using errcode = '22023';
+  end if;
   batch := {{schema}}.open_batch((
     select coalesce(jsonb_object_agg(name, jsonb_build_object('q', callback ->> 'queue', 'p', coalesce(callback -> 'payload', '{}'))), '{}')
       from jsonb_each(callbacks) as given(name, callback)));
