@@ -177,7 +177,7 @@ describe('a batch', () => {
     await database.query('select taskmaster.close_batch($1)', [id]);
     const seen = new SignalPoint<unknown>();
     await workingEngine(database, { failed: (job) => seen.signal(job.batch), finished: () => undefined });
-    expect(await seen.count(1)).toMatchObject([{ id }]);
+    expect(await seen.count(1, { timeoutMs: 25_000 })).toMatchObject([{ id }]);
   });
 
   it('ends by polling alone', async () => {

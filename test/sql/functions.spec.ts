@@ -85,6 +85,7 @@ const TESTED_BY_ENGINES = [
   'reprocess',
   'resume',
   'take_up',
+  'unbatched',
   'unique_key',
   'untouched',
   'version_in',
