@@ -150,6 +150,24 @@ describe('a worker of an older release', () => {
     );
   });
 
+  it('leaves no dead letter of another queue: its version is one of that queue', async () => {
+    const database = await testDatabase();
+    const taskmaster = engine(database, { lease: SHORT_LEASE });
+    const letters = new SignalPoint<unknown>();
+    taskmaster.register({
+      queue: V2,
+      label: 'mail',
+      options: { maxAttempts: 1, deadLetter: 'letters' },
+      handle: () => {
+        throw new Error('no');
+      },
+    });
+    taskmaster.register({ queue: 'letters', label: 'letters', handle: (payload) => letters.signal(payload) });
+    await taskmaster.start();
+    await taskmaster.publisher.enqueue(V2, { name: 'new' });
+    expect(await letters.count(1)).toEqual([{ name: 'new' }]);
+  });
+
   it('keeps the order of a group', async () => {
     const database = await testDatabase();
     const { publisher } = await openEngine(database);

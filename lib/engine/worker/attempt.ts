@@ -201,9 +201,14 @@ export class Attempt implements JobContext {
     }
   }
 
-  /** The payload is of a version that only later releases of the application know. */
+  /**
+   * The payload is of a version that only later releases of the application know. That of a dead letter is one of the queue it comes from: it
+   * says nothing to a handler without versions.
+   */
   #isTooNew(): boolean {
-    return payloadVersionOf(this.claimed.meta.version) > (this.context.handler.options.version ?? 1);
+    const { version } = this.context.handler.options;
+    if (version === undefined && this.claimed.meta.deadLetter !== undefined) return false;
+    return payloadVersionOf(this.claimed.meta.version) > (version ?? 1);
   }
 
   /** Leaves the job to workers that know its version. When that cannot be stored, it comes back later, here or there. */
