@@ -155,7 +155,8 @@ describe('the functions of a schema with another name, on an empty search path',
     await run(STRAGGLER);
     await run('update "order".jobs set run_alone = true');
     const [lease, none] = await run(`select * from "order".claim_alone(7, '{mail}')`);
-    expect(lease).toMatchObject({ queue: 'mail', lane: 0, jobs: [expect.arrayContaining(['1'])] });
+    expect(lease).toMatchObject({ queue: 'mail', lane: 0 });
+    expect(JSON.parse(String(lease?.['jobs']))).toEqual([expect.arrayContaining(['1'])]);
     expect(none).toBeUndefined();
     expect(await run('select worker_id, cardinality(seqs) as jobs from "order".leases')).toEqual([
       { worker_id: 7, jobs: 1 },

@@ -6,8 +6,8 @@ export const LARGEST_BATCH = 1_000;
 export const LONGEST_BATCH = 4_000_000;
 
 /**
- * The jobs of one call in pieces that each fit one statement. A piece is encoded when it is asked for, so that no more than one is held
- * at a time, and every payload is read once.
+ * The jobs of one call in pieces that each fit one statement. A piece is encoded when it is asked for, so that no more of them are held
+ * than that, and every payload is read once.
  */
 export async function* encodedChunks(
   count: number,
@@ -22,5 +22,17 @@ export async function* encodedChunks(
       length += job.text.length;
     }
     yield chunk;
+  }
+}
+
+/** The same pieces, the next of which is encoded while the caller stores one. */
+export async function* encodedAhead<Chunk>(chunks: AsyncIterator<Chunk, void>): AsyncGenerator<Chunk, void> {
+  let next = chunks.next();
+  for (;;) {
+    const { value, done } = await next;
+    if (done === true) return;
+    next = chunks.next();
+    next.catch(() => undefined); // thrown when it is asked for
+    yield value;
   }
 }

@@ -25,7 +25,7 @@ import { enqueueJobs, type EnqueuedRow, enqueueRules } from '../sql/enqueue-jobs
 import type { Tables } from '../sql/tables.js';
 import type { BatchBuilder, BatchJobsOptions, EnqueuedBatch } from './batch.js';
 import { BatchPublisher } from './batch-publisher.js';
-import { encodedChunks } from './encoded-chunks.js';
+import { encodedAhead, encodedChunks } from './encoded-chunks.js';
 import type { EmitOptions } from './emit-options.js';
 import { EnqueueBatcher } from './enqueue-batcher.js';
 import {
@@ -374,7 +374,7 @@ export class Publisher {
     given: Transaction | undefined,
   ): Promise<EnqueuedJob[]> {
     const tx = given ?? this.options.scope.current;
-    const chunks = encodedChunks(count, encode);
+    const chunks = encodedAhead(encodedChunks(count, encode));
     if (tx !== undefined) return this.#announced(await this.#insertAll(tx, chunks));
     const { value: first } = await chunks.next();
     if (first === undefined) return [];

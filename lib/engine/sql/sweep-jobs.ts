@@ -21,7 +21,7 @@ export interface SweepRow {
  */
 export const sweepJobs = statement<SweepArgs, SweepRow>({
   name: 'sweep_jobs',
-  text: ({ schema }) => `select lease as lease_id, queue as queue_name, lane as priority, jobs::text as jobs,
+  text: ({ schema }) => `select lease as lease_id, queue as queue_name, lane as priority, jobs,
            case when lease is null then lane else 0 end as unclean, set_config('synchronous_commit', 'off', true) as relaxed
       from ${schema}.sweep($1::integer, $2::text[], $3::integer[], $4::boolean)`,
   values: (args) => [args.workerId, args.queues, numberArray(args.limits), args.deep],
@@ -35,7 +35,7 @@ export interface ClaimAloneArgs {
 /** One job on its last chance after crashes, for a worker that runs nothing else. */
 export const claimAlone = statement<ClaimAloneArgs, Omit<SweepRow, 'unclean'>>({
   name: 'claim_alone',
-  text: ({ schema }) => `select lease as lease_id, queue as queue_name, lane as priority, jobs::text as jobs
+  text: ({ schema }) => `select lease as lease_id, queue as queue_name, lane as priority, jobs
       from ${schema}.claim_alone($1::integer, $2::text[])`,
   values: (args) => [args.workerId, args.queues],
 });

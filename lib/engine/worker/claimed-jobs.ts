@@ -24,7 +24,7 @@ export function claimedJobsOf(row: LeaseRow, alone = false): ClaimedJob[] {
 }
 
 function claimedJobOf(
-  [id, seq, runCount, crashCount, maxAttempts, createdAt, readyAt, group, flags, meta, payload]: ClaimTuple,
+  [id, seq, createdAt, payload, runCount = 0, crashCount = 0, maxAttempts, readyAt, group, flags = 0, meta]: ClaimTuple,
   lease: Pick<ClaimedJob, 'leaseId' | 'queue' | 'priority' | 'suspect' | 'alone'>,
 ): ClaimedJob {
   return {
@@ -44,7 +44,7 @@ function claimedJobOf(
     leaseId: lease.leaseId,
     suspect: lease.suspect,
     alone: lease.alone,
-    expiresAt: meta === null ? undefined : expiryIn(meta),
+    expiresAt: meta ? expiryIn(meta) : undefined,
   };
 }
 

@@ -68,16 +68,21 @@ export class WorkerPool implements JobPool {
     return Math.max(0, this.handler.options.concurrency - this.running - this.buffered);
   }
 
-  /** How many jobs to claim now: for the free slots, and to refill a buffer that is down to half. */
+  /**
+   * How many jobs to claim now: for the free slots, and the half of the buffer that is empty. By halves, so that one is on its way while
+   * the other is worked through, and neither this process nor the server waits for the other.
+   */
   get wanted(): number {
     const { concurrency } = this.handler.options;
     const ahead = Math.min(
-      LARGEST_CLAIM,
+      2 * LARGEST_CLAIM,
       Math.floor((concurrency * BUFFER_MS) / Math.max(this.#runMs, 0.001)),
     );
-    const free = concurrency - this.running - this.buffered;
-    if (free <= 0 && this.buffered > ahead / 2) return 0;
-    return Math.max(0, Math.min(LARGEST_CLAIM, free + ahead));
+    const half = Math.ceil(ahead / 2);
+    const free = Math.max(0, concurrency - this.running - this.buffered);
+    const room = concurrency + ahead - this.running - this.buffered;
+    if (free === 0 && room < half) return 0;
+    return Math.max(0, Math.min(LARGEST_CLAIM, room, free + half));
   }
 
   /**

@@ -39,18 +39,22 @@ describe('WorkerPool', () => {
     expect(pool.wanted).toBe(0);
   });
 
-  it('claims ahead of quick handlers, and asks for more when half of that is left', async () => {
+  it('claims ahead of quick handlers by halves of its buffer, the next while one is left', async () => {
     const closed = gate();
     let quick = 100;
     const handle = () => ((quick -= 1) >= 0 ? undefined : closed.pass());
     const { pool } = testPool({ concurrency: 2, handle });
     pool.deliver(jobs(1, 100));
     await settle();
-    const ahead = pool.wanted;
-    expect(ahead).toBeGreaterThan(100);
-    expect(ahead).toBeLessThanOrEqual(1_000);
-    pool.deliver(jobs(101, 102 + ahead));
-    expect(pool.buffered).toBe(ahead);
+    const first = pool.wanted;
+    expect(first).toBeGreaterThan(100);
+    expect(first).toBeLessThanOrEqual(1_000);
+    pool.deliver(jobs(101, 100 + first));
+    expect(pool.running).toBe(2);
+    const second = pool.wanted;
+    expect(second).toBeGreaterThanOrEqual(first - 2);
+    expect(second).toBeLessThanOrEqual(first);
+    pool.deliver(jobs(101 + first, 100 + first + second));
     expect(pool.wanted).toBe(0);
   });
 

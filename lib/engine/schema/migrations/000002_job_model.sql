@@ -28,7 +28,10 @@ alter table {{schema}}.jobs
   add column expires_at timestamptz;
 
 -- A lease names its jobs by id too: whoever looks for them finds them by primary key, in whatever index they are.
-alter table {{schema}}.leases add column ids bigint[] not null default '{}';
+alter table {{schema}}.leases
+  add column ids bigint[] not null default '{}',
+  -- Not compressed: a lease lives for milliseconds, and to compress the arrays of a thousand jobs took longer than all else about it.
+  alter column seqs set storage external, alter column ids set storage external;
 
 -- A key that is kept for a period, or for ever, whatever becomes of its job.
 create table {{schema}}.unique_keys (
@@ -592,11 +595,13 @@ create function {{schema}}.claimed_meta(meta jsonb, expires_at timestamptz) retu
   end
 $$;
 
--- A job as a claim hands it out; the claim of plain jobs spells it out, for speed.
-create function {{schema}}.job_tuple(j {{schema}}.jobs) returns json language sql volatile as $$
-  select json_build_array(j.id::text, j.seq::text, j.run_count, j.crash_count, j.max_attempts,
-                          j.created_at, j.ready_at, j.group_key, j.flags,
-                          {{schema}}.claimed_meta(j.meta, j.expires_at), j.payload)
+-- A job as a claim hands it out, a JSON array; the claim of plain jobs spells it out, for speed. Text, because to build JSON of many
+-- arguments looks up their types for each job.
+create function {{schema}}.job_tuple(j {{schema}}.jobs) returns text language sql volatile as $$
+  select concat('["', j.id, '","', j.seq, '",', to_json(j.created_at), ',', j.payload, ',', j.run_count, ',', j.crash_count, ',',
+                coalesce(j.max_attempts::text, 'null'), ',', coalesce(to_json(j.ready_at)::text, 'null'), ',',
+                coalesce(to_json(j.group_key)::text, 'null'), ',', j.flags, ',',
+                coalesce({{schema}}.claimed_meta(j.meta, j.expires_at)::text, 'null'), ']')
 $$;
 
 -- Replaces that of the first migration: leases name their jobs by id.
@@ -614,14 +619,17 @@ create function {{schema}}.untouched(candidates bigint[]) returns bigint[] langu
      where j.id = any (candidates) and j.unique_key is not null and j.run_at is null for update skip locked
   )
   select array(
-    select j.id from {{schema}}.jobs as j
-     where j.id = any (candidates) and (j.unique_key is null or j.id in (select held.id from held))
-     order by array_position(candidates, j.id))
+    select j.id
+      from unnest(candidates) with ordinality as candidate(id, place) join {{schema}}.jobs as j on j.id = candidate.id
+     where j.unique_key is null or j.id in (select held.id from held)
+     order by candidate.place)
 $$;
 
--- As in the first migration, for ungrouped jobs: finds what claims cannot see.
-create or replace function {{schema}}.sweep(worker integer, queues text[], limits integer[], deep boolean)
-returns table (queue text, lane smallint, lease bigint, jobs json) language plpgsql as $$
+-- Finds what claims of ungrouped jobs cannot see: lanes of priorities that are new, and jobs that committed behind a lane's head because
+-- their transaction overlapped a claim. The lane is locked first, so that the search, whose snapshot is taken afterwards, sees every lease.
+-- `deep` searches from the beginning instead of from `low`. A row a lease, then one without: its `lane` counts the lanes still to be swept.
+create function {{schema}}.sweep(worker integer, queues text[], limits integer[], deep boolean)
+returns table (queue text, lane smallint, lease bigint, jobs text) language plpgsql as $$
 declare
   wanted record;
   gate record;
@@ -693,19 +701,19 @@ begin
 end $$;
 
 -- Records that a worker has these jobs of a lane, in this order. Whoever calls has locked what guards them.
-create function {{schema}}.lease_jobs(worker integer, queue text, lane smallint, candidates bigint[], out lease bigint, out jobs json)
+create function {{schema}}.lease_jobs(worker integer, queue text, lane smallint, candidates bigint[], out lease bigint, out jobs text)
 language plpgsql as $$
 begin
   with found as materialized (
-    select j.* from {{schema}}.jobs as j where j.id = any (candidates) and j.run_at is null and j.priority = lane
+    select j as job, candidate.place
+      from unnest(candidates) with ordinality as candidate(id, place) join {{schema}}.jobs as j on j.id = candidate.id
+     where j.run_at is null and j.priority = lane
   ), written as (
     insert into {{schema}}.leases (worker_id, queue_name, priority, seqs, ids)
-    select worker, lease_jobs.queue, lane, array_agg(found.seq), array_agg(found.id) from found having count(*) > 0
+    select worker, lease_jobs.queue, lane, array_agg((found.job).seq), array_agg((found.job).id) from found having count(*) > 0
     returning id
   )
-  select written.id,
-         (select json_agg({{schema}}.job_tuple(j) order by array_position(candidates, j.id))
-            from {{schema}}.jobs as j where j.id = any (candidates) and j.run_at is null and j.priority = lane)
+  select written.id, (select '[' || string_agg({{schema}}.job_tuple(found.job), ',' order by found.place) || ']' from found)
     into lease, jobs
     from written;
 end $$;
@@ -715,7 +723,7 @@ end $$;
 -- `limits` is how many jobs are wanted of each queue, `frees` how many of them could start at once; the others wait in the worker for a
 -- moment, which a rate limit must allow for. `alone`: one on its last chance (see jobs.run_alone), or none of those. A row a lease; rows without one tell after how many milliseconds to come again.
 create function {{schema}}.claim_limited(worker integer, wanted_queues text[], limits integer[], frees integer[], alone boolean default false)
-returns table (queue text, lane smallint, lease bigint, jobs json, wait_ms double precision) language plpgsql as $$
+returns table (queue text, lane smallint, lease bigint, jobs text, wait_ms double precision) language plpgsql as $$
 declare
   wanted record;
   q {{schema}}.queues;
@@ -940,9 +948,10 @@ begin
   update {{schema}}.queues set group_cursor = at_group where name = q.name and group_cursor <> at_group and ids <> '{}';
 end $$;
 
--- Replaces that of the first migration: also jobs of queues with limits, and in groups.
-create or replace function {{schema}}.claim_alone(worker integer, queues text[])
-returns table (queue text, lane smallint, lease bigint, jobs json) language plpgsql as $$
+-- One job whose last chance it is (see jobs.run_alone), for a worker that runs nothing else. Same locking as sweep(), and as claim_limited()
+-- for queues with limits and jobs in groups.
+create function {{schema}}.claim_alone(worker integer, queues text[])
+returns table (queue text, lane smallint, lease bigint, jobs text) language plpgsql as $$
 declare
   candidate record;
   ids bigint[];
