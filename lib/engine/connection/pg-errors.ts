@@ -9,10 +9,13 @@ import {
 import type { EventHub } from '../events.js';
 import { serverErrorOf } from './server-error.js';
 
-/** The five characters PostgreSQL sends with an error, or `undefined` when the error did not come from the server. */
+/**
+ * The five characters PostgreSQL sends with an error, or `undefined` when the error did not come from the server. Errors of the
+ * system have codes too, some of five letters, such as `EPIPE`; no class of PostgreSQL begins with E.
+ */
 export function sqlStateOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null | undefined)?.code;
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+  return typeof code === 'string' && /^(?!E)[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
 /**
