@@ -1,7 +1,14 @@
 import type pg from 'pg';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { Cluster } from '../../lib/engine/connection/cluster.js';
+import { targetsOf } from '../../lib/engine/connection/connection-target.js';
+import { Session } from '../../lib/engine/connection/session.js';
+import { EventHub } from '../../lib/engine/events.js';
+import { notifyQueueUsage } from '../../lib/engine/sql/rescue-jobs.js';
+import { tablesOf } from '../../lib/engine/sql/tables.js';
 import { engine, openEngine } from '../support/engine.js';
 import { eventually } from '../support/eventually.js';
+import { faultyProxy } from '../support/faulty-proxy.js';
 import { gate } from '../support/gate.js';
 import { nextEvent } from '../support/next-event.js';
 import { testDatabase, type TestDatabase } from '../support/test-database.js';
@@ -63,6 +70,31 @@ describe('the end of a backend', () => {
     stop.open();
     expect(await retried).toMatchObject({ runCount: 1 });
     expect(await completed).toMatchObject({ runCount: 2 });
+  });
+});
+
+describe('many statements that wait for a connection', () => {
+  it('warn of no leak', async () => {
+    const warnings: string[] = [];
+    const onWarning = (warning: Error) => void warnings.push(warning.message);
+    process.on('warning', onWarning);
+    onTestFinished(() => void process.off('warning', onWarning));
+    const database = await testDatabase();
+    const { proxy, connection } = await faultyProxy(database);
+    const session = new Session({
+      cluster: new Cluster(targetsOf(connection), 1_000),
+      tables: tablesOf(database.schema),
+      preparedStatements: true,
+      queryTimeoutMs: 1_000,
+      events: new EventHub('test'),
+    });
+    onTestFinished(() => session.close());
+    proxy.refuse();
+    const answers = await Promise.allSettled(
+      Array.from({ length: 20 }, () => session.run(notifyQueueUsage, undefined)),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 'rejected'));
+    expect(warnings).toEqual([]);
   });
 });
 

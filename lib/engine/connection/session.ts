@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type pg from 'pg';
 import { ClosedError } from '../errors.js';
 import type { EventHub } from '../events.js';
@@ -39,7 +40,9 @@ export class Session {
   readonly #closing = new AbortController();
   readonly #delay = new ReconnectDelay();
 
-  constructor(private readonly options: SessionOptions) {}
+  constructor(private readonly options: SessionOptions) {
+    setMaxListeners(0, this.#closing.signal); // one for each statement that waits for a connection, of which there may be many
+  }
 
   /**
    * Runs one statement.
