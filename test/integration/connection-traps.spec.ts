@@ -4,7 +4,7 @@ import { Cluster } from '../../lib/engine/connection/cluster.js';
 import { targetsOf } from '../../lib/engine/connection/connection-target.js';
 import { Session } from '../../lib/engine/connection/session.js';
 import { EventHub } from '../../lib/engine/events.js';
-import { notifyQueueUsage } from '../../lib/engine/sql/rescue-jobs.js';
+import { serverCondition } from '../../lib/engine/sql/rescue-jobs.js';
 import { tablesOf } from '../../lib/engine/sql/tables.js';
 import { engine, openEngine } from '../support/engine.js';
 import { eventually } from '../support/eventually.js';
@@ -91,7 +91,7 @@ describe('many statements that wait for a connection', () => {
     onTestFinished(() => session.close());
     proxy.refuse();
     const answers = await Promise.allSettled(
-      Array.from({ length: 20 }, () => session.run(notifyQueueUsage, undefined)),
+      Array.from({ length: 20 }, () => session.run(serverCondition, undefined)),
     );
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 'rejected'));
     expect(warnings).toEqual([]);

@@ -128,7 +128,6 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   next_schedule: { takes: [], gives: { in_ms: 'double precision', waiting: 'boolean' } },
   note_jobs: { takes: ['json'], gives: {} },
   notify_channel: { takes: ['text', 'text'], gives: { pg_notify: 'void' } },
-  notify_queue_usage: { takes: [], gives: { usage: 'double precision' } },
   order_worker: { takes: ['integer', 'integer'], gives: { told: 'boolean' } },
   open_batch: { takes: ['jsonb'], gives: { id: 'text' } },
   open_lanes: { takes: ['text[]'], gives: {} },
@@ -193,6 +192,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   resume_queue: { takes: ['text'], gives: { resumed: 'boolean' } },
   resume_schedule: { takes: ['text'], gives: { schedule: 'text' } },
   retry_jobs: { takes: ['bigint[]', 'bigint[]'], gives: { id: 'text', queue_name: 'text' } },
+  server_condition: { takes: [], gives: { usage: 'double precision', now_ms: 'double precision' } },
   store_schedule: { takes: ['json'], gives: { schedule: 'text' } },
   store_step: { takes: ['bigint', 'bigint', 'text', 'jsonb'], gives: { id: 'bigint' } },
   sweep_jobs: {

@@ -4,8 +4,9 @@ import type { EventHub } from '../events.js';
 import type { Service } from '../lifecycle/service.js';
 import { Ticker } from '../lifecycle/ticker.js';
 import type { LeaseOptions } from '../options.js';
-import { notifyQueueUsage, rescueJobs, type RescuedRow } from '../sql/rescue-jobs.js';
+import { rescueJobs, type RescuedRow, serverCondition } from '../sql/rescue-jobs.js';
 import { aloneWaiting } from '../sql/sweep-jobs.js';
+import { ClockWatch } from './clock-watch.js';
 
 /** Options of a {@link Rescuer}. */
 export interface RescuerOptions {
@@ -35,6 +36,7 @@ const NOTIFY_WARNING = 0.25;
  */
 export class Rescuer implements Service {
   readonly #ticker: Ticker;
+  readonly #clock = new ClockWatch();
   #graceUntil = 0;
   #failedSince: number | undefined;
   #warned = false;
@@ -48,8 +50,10 @@ export class Rescuer implements Service {
     });
   }
 
-  start(): Promise<void> {
-    return this.#ticker.start();
+  /** Looks at the server's clock first: a jump before the first pass is one as well. */
+  async start(): Promise<void> {
+    await this.#look().catch((error: unknown) => this.#failed(error));
+    await this.#ticker.start();
   }
 
   stop(): Promise<void> {
@@ -63,12 +67,20 @@ export class Rescuer implements Service {
 
   async #tick(): Promise<void> {
     const { session, queues, onAlone } = this.options;
-    const [usage] = await session.run(notifyQueueUsage, undefined);
-    this.#watchNotifyQueue(usage?.usage ?? 0);
+    await this.#look();
     this.#recovered();
     if (performance.now() >= this.#graceUntil && this.options.mayRescue()) await this.#rescue();
     const [alone] = await session.run(aloneWaiting, { queues: queues() });
     if (alone?.waiting === true) onAlone();
+  }
+
+  /** Before every rescue: after a jump of its clock the server takes everybody for dead who has not heartbeat since. */
+  async #look(): Promise<void> {
+    const askedMs = performance.now();
+    const [server] = await this.options.session.run(serverCondition, undefined);
+    if (server === undefined) return;
+    if (this.#clock.jumped(server.now_ms, askedMs, performance.now())) this.grace();
+    this.#watchNotifyQueue(server.usage);
   }
 
   async #rescue(): Promise<void> {

@@ -78,9 +78,17 @@ export const rescueJobs = statement<RescueArgs, RescuedRow>({
   values: (args) => [args.limit, args.maxCrashes],
 });
 
-/** How full the server's NOTIFY queue is, 0 to 1. Asking also heals one that has run full and been emptied. */
-export const notifyQueueUsage = statement<undefined, { readonly usage: number }>({
-  name: 'notify_queue_usage',
-  text: () => 'select pg_notification_queue_usage() as usage',
+export interface ServerConditionRow {
+  /** How full the server's NOTIFY queue is, 0 to 1. Asking also heals one that has run full and been emptied. */
+  readonly usage: number;
+  /** The server's clock, in milliseconds. */
+  readonly now_ms: number;
+}
+
+/** What is to be known of the server before its word is taken on who is dead. */
+export const serverCondition = statement<undefined, ServerConditionRow>({
+  name: 'server_condition',
+  text: () => `select pg_notification_queue_usage() as usage,
+           (extract(epoch from clock_timestamp()) * 1000)::double precision as now_ms`,
   values: () => [],
 });
