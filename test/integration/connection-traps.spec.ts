@@ -6,6 +6,7 @@ import { Session } from '../../lib/engine/connection/session.js';
 import { EventHub } from '../../lib/engine/events.js';
 import { serverCondition } from '../../lib/engine/sql/rescue-jobs.js';
 import { tablesOf } from '../../lib/engine/sql/tables.js';
+import type { Taskmaster } from '../../lib/engine/index.js';
 import { engine, openEngine } from '../support/engine.js';
 import { eventually } from '../support/eventually.js';
 import { faultyProxy } from '../support/faulty-proxy.js';
@@ -71,6 +72,38 @@ describe('the end of a backend', () => {
     expect(await retried).toMatchObject({ runCount: 1 });
     expect(await completed).toMatchObject({ runCount: 2 });
   });
+});
+
+/** As a proxy or a virtual address does after a failover: connections that are there lead to what is a standby now. */
+describe('connections of the pool that lead to a server that cannot write', () => {
+  const READ_ONLY = { sqlState: '25006' };
+  const setup = async () => {
+    const database = await testDatabase();
+    const taskmaster = await openEngine(database, { consume: false });
+    await taskmaster.publisher.enqueue('mail');
+    const readOnly = (on: boolean) =>
+      database.query(`alter database "${database.name}" set default_transaction_read_only = ${on}`);
+    await readOnly(true); // for connections that begin from now on
+    await database.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
+    );
+    return { taskmaster, readOnly };
+  };
+  const writes: Readonly<Record<string, (taskmaster: Taskmaster) => Promise<unknown>>> = {
+    'enqueue()': ({ publisher }) => publisher.enqueue('mail'),
+    'withTransaction()': ({ publisher }) => publisher.withTransaction(() => publisher.enqueue('mail')),
+    'admin.queues.pause()': ({ admin }) => admin.queues.pause('mail'),
+  };
+
+  it.each(Object.entries(writes))(
+    'are given up by %s, and the next leads elsewhere',
+    async (_name, write) => {
+      const { taskmaster, readOnly } = await setup();
+      await eventually(() => expect(write(taskmaster)).rejects.toMatchObject(READ_ONLY));
+      await readOnly(false);
+      await write(taskmaster);
+    },
+  );
 });
 
 describe('many statements that wait for a connection', () => {

@@ -37,7 +37,12 @@ export function leavesOutcomeUnknown(error: unknown): boolean {
 
 /** The server answers, but it cannot write: a standby, or a primary that has become one. */
 export function isReadOnly(error: unknown): boolean {
-  return sqlStateOf(error) === '25006';
+  return sqlStateOf(serverErrorOf(error)) === '25006';
+}
+
+/** The connection that an error came over is of no more use: it is gone, or leads to a server that cannot write. */
+export function spoilsConnection(error: unknown): boolean {
+  return isConnectionFailure(error) || isReadOnly(error);
 }
 
 /**

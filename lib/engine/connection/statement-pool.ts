@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { DatabaseUnreachableError } from '../errors.js';
 import type { Statement } from '../sql/statement.js';
 import type { Tables } from '../sql/tables.js';
-import { databaseErrorOf, isConnectionFailure, reasonOf } from './pg-errors.js';
+import { databaseErrorOf, reasonOf, spoilsConnection } from './pg-errors.js';
 import { checkOut, type CheckedOut, type ClientSource } from './pool.js';
 
 /** Options of a {@link StatementPool}. */
@@ -32,7 +32,7 @@ export class StatementPool {
     try {
       return (await client.query(this.#query(statement, args))).rows as Row[];
     } catch (error) {
-      if (isConnectionFailure(error)) broken = error as Error;
+      if (spoilsConnection(error)) broken = error as Error;
       throw databaseErrorOf(operation, error);
     } finally {
       release(broken);

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { TransactionAbortedError } from '../errors.js';
 import { Deferred } from '../lifecycle/deferred.js';
 import type { Transaction } from './executor.js';
+import { isReadOnly } from './pg-errors.js';
 import { checkOut, type ClientSource } from './pool.js';
 
 /**
@@ -25,7 +26,8 @@ export class TransactionScope {
 
 /**
  * Runs `work` in a transaction on a client of the pool: commits when it resolves, rolls back when it throws. A client that could
- * not even roll back is not given back, and one whose `work` was cut off by the signal is thrown away with whatever it is doing.
+ * not even roll back, or leads to a server that cannot write, is not given back, and one whose `work` was cut off by the signal is
+ * thrown away with whatever it is doing.
  *
  * @throws TransactionAbortedError when a statement had failed and `work` resolved all the same: PostgreSQL answers such a
  *   COMMIT with a rollback and no error
@@ -44,7 +46,7 @@ export async function inTransaction<T>(
     if (command !== 'COMMIT') throw new TransactionAbortedError();
     return result;
   } catch (error) {
-    if (signal.aborted) broken = error as Error;
+    if (signal.aborted || isReadOnly(error)) broken = error as Error;
     else await client.query('rollback').catch((failure: Error) => (broken = failure));
     throw error;
   } finally {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { destroy } from '../connection/cluster.js';
 import type { SqlExecutor, Transaction } from '../connection/executor.js';
-import { databaseErrorOf, isConnectionFailure, reasonOf } from '../connection/pg-errors.js';
+import { databaseErrorOf, isConnectionFailure, reasonOf, spoilsConnection } from '../connection/pg-errors.js';
 import { checkOut, type ClientSource } from '../connection/pool.js';
 import { inTransaction, type TransactionScope } from '../connection/transaction.js';
 import {
@@ -409,7 +409,7 @@ export class Publisher {
     try {
       return (await client.query<Row>(query)).rows;
     } catch (error) {
-      if (isConnectionFailure(error)) broken = error as Error;
+      if (spoilsConnection(error)) broken = error as Error;
       throw failureOf(error);
     } finally {
       this.#sending.delete(client);
