@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { tablesOf } from '../../lib/engine/sql/tables.js';
 import { eventually } from '../support/eventually.js';
 import { faultyProxy } from '../support/faulty-proxy.js';
@@ -86,6 +86,30 @@ describe('a listener whose connection is ended', () => {
     }
   });
 });
+
+describe('a listener whose connection is ended again and again', () => {
+  it('leaves nothing behind: no timer, and no warning of a leak', async () => {
+    const warnings: string[] = [];
+    const onWarning = (warning: Error) => void warnings.push(warning.message);
+    process.on('warning', onWarning);
+    onTestFinished(() => void process.off('warning', onWarning));
+    const database = await testDatabase();
+    const { log } = await workingEngine(database, handlers, RARE_POLLS);
+    await log.of('listenerRestored').count(1);
+    const before = timers();
+    for (let times = 1; times <= 12; times += 1) {
+      await endListener(database);
+      await log.of('listenerRestored').count(times + 1);
+    }
+    await eventually(() => timers() <= before + 5);
+    expect(warnings).toEqual([]);
+  });
+});
+
+/** Timers of this process that are running. */
+function timers(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+}
 
 describe('a worker without a listener', () => {
   it('polls often, whatever its interval with one', async () => {

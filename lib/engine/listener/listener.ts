@@ -133,6 +133,7 @@ export class Listener implements Service {
       client.once('end', () => reject(new Error('the connection ended'))),
     );
     ended.catch(() => {}); // may end before anybody waits
+    const over = new AbortController();
     try {
       if (this.#stopped.signal.aborted) return;
       client.on('notification', (message) => this.#heard(message));
@@ -140,13 +141,14 @@ export class Listener implements Service {
       this.#restored();
       for (;;) {
         await Promise.race([
-          pause(this.options.proofIntervalMs ?? PROOF_INTERVAL_MS, this.#stopped.signal),
-          ended,
+          pause(this.options.proofIntervalMs ?? PROOF_INTERVAL_MS, over.signal),
+          ended, // also when it is stopped
         ]);
         if (this.#stopped.signal.aborted) return;
         await this.#prove(ended, direct);
       }
     } finally {
+      over.abort();
       this.#client = undefined;
       destroy(client);
     }
@@ -159,10 +161,7 @@ export class Listener implements Service {
     );
     await this.options.notify(this.#proofChannel, nonce);
     const timeout = new AbortController();
-    const late = pause(
-      this.options.proofTimeoutMs ?? PROOF_TIMEOUT_MS,
-      AbortSignal.any([timeout.signal, this.#stopped.signal]),
-    ).then(() => false);
+    const late = pause(this.options.proofTimeoutMs ?? PROOF_TIMEOUT_MS, timeout.signal).then(() => false);
     const heard = await Promise.race([arrived, late, ended]).finally(() => timeout.abort());
     if (heard || this.#stopped.signal.aborted) return;
     if (this.#wasHealthy && direct) throw new Error('a notification did not arrive in time');
