@@ -75,6 +75,7 @@ export class EngineRun implements Service {
     this.#deliverer = new EventDeliverer({
       session: this.#session,
       events,
+      hears: () => this.#listener?.healthy === true,
       onReady: (queue) => this.#worker.hint(queue),
     });
     this.#recorder = new EventRecorder({

@@ -32,7 +32,7 @@ export interface ListenOptions {
   readonly enabled?: boolean;
   /** A direct connection for LISTEN, when `connection` goes through a pooler such as PgBouncer. @default that of `connection` */
   readonly connection?: string | MultiHostConfig;
-  /** The longest wait between two looks for work, in milliseconds, when notifications arrive. @default 2_000 */
+  /** The longest wait between two looks for work, in milliseconds, when notifications arrive. @default 5_000 */
   readonly pollIntervalMs?: number;
 }
 
@@ -108,7 +108,7 @@ export const TASKMASTER_DEFAULTS = Object.freeze({
   warnOutsideTransaction: true,
 } as const);
 
-export const LISTEN_DEFAULTS = Object.freeze({ enabled: true, pollIntervalMs: 2_000 });
+export const LISTEN_DEFAULTS = Object.freeze({ enabled: true, pollIntervalMs: 5_000 });
 
 export const QUEUE_DEFAULTS = Object.freeze({
   concurrency: 10,

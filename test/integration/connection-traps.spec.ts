@@ -124,7 +124,7 @@ describe('many statements that wait for a connection', () => {
     onTestFinished(() => session.close());
     proxy.refuse();
     const answers = await Promise.allSettled(
-      Array.from({ length: 20 }, () => session.run(serverCondition, undefined)),
+      Array.from({ length: 20 }, () => session.run(serverCondition, { queues: [] })),
     );
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 'rejected'));
     expect(warnings).toEqual([]);

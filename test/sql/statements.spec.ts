@@ -87,7 +87,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   drain_worker: { takes: ['integer'], gives: {} },
   due_schedules: { takes: ['integer'], gives: { facts: 'text' } },
   emit_event: { takes: ['json'], gives: { emitted: 'boolean' } },
-  enqueue_jobs: { takes: ['json'], gives: { id: 'bigint' } },
+  enqueue_jobs: { takes: ['jsonb'], gives: { id: 'bigint' } },
   enqueue_rules: { takes: ['json'], gives: { id: 'bigint', deduplicated: 'boolean' } },
   expire_jobs: { takes: ['integer'], gives: { id: 'bigint', queue_name: 'text', run_count: 'integer' } },
   explain_job: { takes: ['bigint'], gives: { facts: 'text' } },
@@ -192,7 +192,10 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   resume_queue: { takes: ['text'], gives: { resumed: 'boolean' } },
   resume_schedule: { takes: ['text'], gives: { schedule: 'text' } },
   retry_jobs: { takes: ['bigint[]', 'bigint[]'], gives: { id: 'text', queue_name: 'text' } },
-  server_condition: { takes: [], gives: { usage: 'double precision', now_ms: 'double precision' } },
+  server_condition: {
+    takes: ['text[]'],
+    gives: { usage: 'double precision', now_ms: 'double precision', abandoned: 'boolean', alone: 'boolean' },
+  },
   store_schedule: { takes: ['json'], gives: { schedule: 'text' } },
   store_step: { takes: ['bigint', 'bigint', 'text', 'jsonb'], gives: { id: 'bigint' } },
   sweep_jobs: {

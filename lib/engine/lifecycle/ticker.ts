@@ -3,8 +3,8 @@ import type { Service } from './service.js';
 
 /** Options of a {@link Ticker}. */
 export interface TickerOptions {
-  /** Between the end of one tick and the begin of the next, in milliseconds. */
-  readonly intervalMs: number;
+  /** Between the end of one tick and the begin of the next, in milliseconds; a function is asked before every wait. */
+  readonly intervalMs: number | (() => number);
   /** Each wait is drawn from `intervalMs` plus or minus this share of it, so that processes do not tick together. @default 0 */
   readonly jitter?: number;
   /** What a tick does. It must not throw: an error that does is handed to `onError`, and the ticks go on. */
@@ -44,6 +44,7 @@ export class Ticker implements Service {
 
   #waitMs(): number {
     const { intervalMs, jitter = 0 } = this.options;
-    return intervalMs * (1 + jitter * (2 * Math.random() - 1));
+    const base = typeof intervalMs === 'number' ? intervalMs : intervalMs();
+    return base * (1 + jitter * (2 * Math.random() - 1));
   }
 }

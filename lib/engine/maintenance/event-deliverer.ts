@@ -10,6 +10,8 @@ import { deliverEvents } from '../sql/emit-events.js';
 export interface EventDelivererOptions {
   readonly session: Session;
   readonly events: EventHub;
+  /** Whether notifications arrive. */
+  readonly hears: () => boolean;
   /** Jobs of this queue were woken. */
   readonly onReady: (queue: string) => void;
 }
@@ -17,7 +19,8 @@ export interface EventDelivererOptions {
 /** The most events in one transaction. */
 const LIMIT = 100;
 /** Whoever emits calls; this is for notifications that do not arrive, and for events that expire. */
-const INTERVAL_MS = 1_000;
+const HEARD_INTERVAL_MS = 5_000;
+const UNHEARD_INTERVAL_MS = 1_000;
 /** A job that an event is for is locked by somebody: tried again after this. */
 const LOCKED_PAUSE_MS = 50;
 
@@ -33,7 +36,7 @@ export class EventDeliverer implements Service {
 
   constructor(private readonly options: EventDelivererOptions) {
     this.#ticker = new Ticker({
-      intervalMs: INTERVAL_MS,
+      intervalMs: () => (options.hears() ? HEARD_INTERVAL_MS : UNHEARD_INTERVAL_MS),
       jitter: 0.2,
       tick: () => this.#called(),
       onError: (error) => reportFailure(options.events, 'deliver events', error),

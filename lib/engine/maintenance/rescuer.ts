@@ -4,7 +4,7 @@ import type { EventHub } from '../events.js';
 import type { Service } from '../lifecycle/service.js';
 import { Ticker } from '../lifecycle/ticker.js';
 import type { LeaseOptions } from '../options.js';
-import { rescueJobs, type RescuedRow, serverCondition } from '../sql/rescue-jobs.js';
+import { rescueJobs, type RescuedRow, serverCondition, type ServerConditionRow } from '../sql/rescue-jobs.js';
 import { aloneWaiting } from '../sql/sweep-jobs.js';
 import { ClockWatch } from './clock-watch.js';
 
@@ -66,32 +66,44 @@ export class Rescuer implements Service {
   }
 
   async #tick(): Promise<void> {
-    const { session, queues, onAlone } = this.options;
-    await this.#look();
+    const server = await this.#look();
     this.#recovered();
-    if (performance.now() >= this.#graceUntil && this.options.mayRescue()) await this.#rescue();
-    const [alone] = await session.run(aloneWaiting, { queues: queues() });
-    if (alone?.waiting === true) onAlone();
+    const inGrace = performance.now() < this.#graceUntil || !this.options.mayRescue();
+    const rescued = server?.abandoned === true && !inGrace && (await this.#rescue());
+    if (rescued ? await this.#isAlone() : server?.alone) this.options.onAlone();
   }
 
   /** Before every rescue: after a jump of its clock the server takes everybody for dead who has not heartbeat since. */
-  async #look(): Promise<void> {
+  async #look(): Promise<ServerConditionRow | undefined> {
+    const { session, queues } = this.options;
     const askedMs = performance.now();
-    const [server] = await this.options.session.run(serverCondition, undefined);
-    if (server === undefined) return;
+    const [server] = await session.run(serverCondition, { queues: queues() });
+    if (server === undefined) return undefined;
     if (this.#clock.jumped(server.now_ms, askedMs, performance.now())) this.grace();
     this.#watchNotifyQueue(server.usage);
+    return server;
   }
 
-  async #rescue(): Promise<void> {
+  /** Asked again after a rescue, which may have left jobs their last chance. */
+  async #isAlone(): Promise<boolean> {
+    const { session, queues } = this.options;
+    const [alone] = await session.run(aloneWaiting, { queues: queues() });
+    return alone?.waiting === true;
+  }
+
+  /** Whether there was anything to be given back. */
+  async #rescue(): Promise<boolean> {
     const { session, lease, onReady } = this.options;
+    let rescued = false;
     let rows: readonly RescuedRow[];
     do {
       rows = await session.run(rescueJobs, { limit: LIMIT, maxCrashes: lease.maxCrashes });
+      rescued ||= rows.length > 0;
       for (const row of rows) this.#report(row);
       for (const queue of new Set(rows.filter((row) => !row.failed).map((row) => row.queue_name)))
         onReady(queue);
     } while (rows.length >= LIMIT); // a lease names at least one job: fewer rows mean fewer leases
+    return rescued;
   }
 
   #report(row: RescuedRow): void {

@@ -1,4 +1,5 @@
 import { statement } from './statement.js';
+import { waitsAlone } from './sweep-jobs.js';
 
 export interface RescueArgs {
   /** At most this many leases; call again while the answer is full. */
@@ -83,12 +84,20 @@ export interface ServerConditionRow {
   readonly usage: number;
   /** The server's clock, in milliseconds. */
   readonly now_ms: number;
+  /** Leases wait to be rescued, or workers to be declared dead. */
+  readonly abandoned: boolean;
+  /** Jobs on their last chance wait in some of the queues that were asked for. */
+  readonly alone: boolean;
 }
 
 /** What is to be known of the server before its word is taken on who is dead. */
-export const serverCondition = statement<undefined, ServerConditionRow>({
+export const serverCondition = statement<{ readonly queues: readonly string[] }, ServerConditionRow>({
   name: 'server_condition',
-  text: () => `select pg_notification_queue_usage() as usage,
-           (extract(epoch from clock_timestamp()) * 1000)::double precision as now_ms`,
-  values: () => [],
+  text: (tables) => `select pg_notification_queue_usage() as usage,
+           (extract(epoch from clock_timestamp()) * 1000)::double precision as now_ms,
+           exists (select from ${tables.workers} where expires_at < now())
+             or exists (select from ${tables.leases} as lease
+                         where not exists (select from ${tables.workers} as worker where worker.id = lease.worker_id)) as abandoned,
+           ${waitsAlone(tables, '$1')} as alone`,
+  values: (args) => [args.queues],
 });

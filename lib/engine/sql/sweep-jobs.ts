@@ -1,5 +1,6 @@
 import { type ClaimArgs, closedQueue } from './claim-jobs.js';
 import { numberArray, statement } from './statement.js';
+import type { Tables } from './tables.js';
 
 export interface SweepArgs extends ClaimArgs {
   /** Search from the beginning of each lane instead of from the point that is known to be clean. */
@@ -40,15 +41,20 @@ export const claimAlone = statement<ClaimAloneArgs, Omit<SweepRow, 'unclean'>>({
   values: (args) => [args.workerId, args.queues],
 });
 
-/** Whether jobs on their last chance wait in some of these queues, that nobody runs yet and that may run. */
-export const aloneWaiting = statement<{ readonly queues: readonly string[] }, { readonly waiting: boolean }>({
-  name: 'alone_waiting',
-  text: (tables) => `select exists (
+/** True when jobs on their last chance wait in some of these queues, that nobody runs yet and that may run. */
+export function waitsAlone(tables: Tables, queues: string): string {
+  return `exists (
       select from ${tables.jobs} as job
-       where job.run_at is null and job.run_alone and job.queue_name = any ($1::text[])
+       where job.run_at is null and job.run_alone and job.queue_name = any (${queues}::text[])
          and not exists (select from ${tables.leases} as lease
                           where lease.queue_name = job.queue_name and lease.priority = job.priority and job.seq = any (lease.seqs))
-         and not ${closedQueue(tables, 'job.queue_name')}) as waiting`,
+         and not ${closedQueue(tables, 'job.queue_name')})`;
+}
+
+/** Whether jobs on their last chance wait, see {@link waitsAlone}. */
+export const aloneWaiting = statement<{ readonly queues: readonly string[] }, { readonly waiting: boolean }>({
+  name: 'alone_waiting',
+  text: (tables) => `select ${waitsAlone(tables, '$1')} as waiting`,
   values: (args) => [args.queues],
 });
 

@@ -24,7 +24,19 @@ export function claimedJobsOf(row: LeaseRow, alone = false): ClaimedJob[] {
 }
 
 function claimedJobOf(
-  [id, seq, createdAt, payload, runCount = 0, crashCount = 0, maxAttempts, readyAt, group, flags = 0, meta]: ClaimTuple,
+  [
+    id,
+    seq,
+    createdAt,
+    payload,
+    runCount = 0,
+    crashCount = 0,
+    maxAttempts,
+    readyAt,
+    group,
+    flags = 0,
+    meta,
+  ]: ClaimTuple,
   lease: Pick<ClaimedJob, 'leaseId' | 'queue' | 'priority' | 'suspect' | 'alone'>,
 ): ClaimedJob {
   return {

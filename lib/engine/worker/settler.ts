@@ -79,7 +79,7 @@ export class Settler {
   }
 
   takeAcks(): SettlementBatch<AckArgs> {
-    const ended = take(this.#acks, LARGEST_ACK).sort(byJob);
+    const ended = take(this.#acks, LARGEST_ACK).toSorted(byJob);
     this.#sending += 1;
     return {
       ended,
