@@ -87,7 +87,12 @@ export {
 
 // Queues and publishing.
 export { defineQueue } from './engine/job/define-queue.js';
-export type { EncryptedPayload, EncryptionContext, PayloadEncryption } from './engine/job/encryption.js';
+export type {
+  EncryptedKind,
+  EncryptedPayload,
+  EncryptionContext,
+  PayloadEncryption,
+} from './engine/job/encryption.js';
 export type { PayloadVersions, Upcaster } from './engine/job/payload-version.js';
 export type { AnyQueue } from './engine/job/queue.js';
 export type {
@@ -179,6 +184,7 @@ export type {
   JobAdmin,
   JobPage,
   PageOptions,
+  ReadOptions,
   PayloadEdit,
   RedriveOptions,
   ReprocessOptions,

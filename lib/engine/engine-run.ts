@@ -2,6 +2,7 @@ import type { Database } from './connection/database.js';
 import type { Session } from './connection/session.js';
 import type { TransactionScope } from './connection/transaction.js';
 import type { EventHub } from './events.js';
+import type { EncryptionOf } from './job/encryption.js';
 import type { AnyHandler } from './job/handler.js';
 import { type Service, startAll, stopAll } from './lifecycle/service.js';
 import { type ControlMessage, controlOf } from './listener/control-message.js';
@@ -26,6 +27,7 @@ export interface EngineRunOptions {
   readonly scope: TransactionScope;
   readonly events: EventHub;
   readonly resolved: ResolvedOptions;
+  readonly encryptionOf: EncryptionOf;
   /** What the code of this process defines. */
   readonly schedules: () => readonly EncodedSchedule[];
   /** Somebody has told this worker to stop. */
@@ -64,6 +66,7 @@ export class EngineRun implements Service {
       events,
       resolved,
       configs: () => database.configs,
+      encryptionOf: options.encryptionOf,
       bells: { arm: (queues) => this.#arm(queues), disarm: (queues) => this.#disarm(queues) },
       onScheduled: (inMs) => this.#promoter.scheduled(inMs),
       onEffects: () => this.#effects.call(),
@@ -81,6 +84,7 @@ export class EngineRun implements Service {
     this.#recorder = new EventRecorder({
       session: this.#session,
       events,
+      encryptionOf: options.encryptionOf,
       hears: () => this.#listener?.healthy === true,
     });
     this.#versions = new VersionKeeper({

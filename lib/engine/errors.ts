@@ -1,4 +1,5 @@
 import type { JobError } from './events.js';
+import type { EncryptedKind, EncryptionContext } from './job/encryption.js';
 /**
  * Every error this library throws. One base class, a stable `code`, the data in fields, `cause` kept,
  * and a message that says what to do. No password, payload or SQL detail ever appears in a message.
@@ -47,19 +48,33 @@ export class InvalidJobPayloadError extends InvalidPayloadError {
   override name = 'InvalidPayloadError';
 }
 
-/** A payload could not be encrypted, or decrypted. */
+/** A payload, or what else a queue encrypts, could not be encrypted, or decrypted. */
 export class PayloadEncryptionError extends TaskmasterError {
   readonly code = 'TM_PAYLOAD_ENCRYPTION';
+  readonly queue: string;
+  readonly kind: EncryptedKind;
 
   constructor(
     readonly operation: 'encrypt' | 'decrypt',
-    readonly queue: string,
+    { queue, kind }: EncryptionContext,
     reason: string,
     options?: ErrorOptions,
   ) {
-    super(`Cannot ${operation} a payload of queue ${quoted(queue)}: ${reason}.`, options);
+    super(`Cannot ${operation} a ${WORDS[kind]} of queue ${quoted(queue)}: ${reason}.`, options);
+    this.queue = queue;
+    this.kind = kind;
   }
 }
+
+/** What is encrypted, in words. */
+const WORDS: Readonly<Record<EncryptedKind, string>> = {
+  payload: 'payload',
+  result: 'result',
+  step: 'result of a step',
+  error: 'error',
+  progress: 'progress',
+  log: 'line of the log',
+};
 
 /** The unique key of a job that a reducer is to make one with others has changed hands again and again. Nothing was stored. */
 export class ReducerConflictError extends TaskmasterError {

@@ -32,10 +32,17 @@ import { BATCH_DEFAULTS, type ResolvedOptions } from './options.js';
 export class HandlerList {
   readonly #handlers = new Map<string, AnyHandler>();
   readonly #definitions = new Map<string, QueueDefinitionOptions>();
+  /** The present names of queues, by their former ones. */
+  readonly #renamed = new Map<string, string>();
 
   constructor(private readonly options: ResolvedOptions) {
     for (const queue of options.queues)
-      if (typeof queue !== 'string') this.#definitions.set(queue.name, queue.options);
+      if (typeof queue !== 'string') this.#define(queue.name, queue.options);
+  }
+
+  #define(name: string, options: QueueDefinitionOptions): void {
+    this.#definitions.set(name, options);
+    for (const former of options.aliases ?? []) this.#renamed.set(former, name);
   }
 
   get all(): readonly AnyHandler[] {
@@ -52,9 +59,9 @@ export class HandlerList {
     return this.options.consumes(aliasOf ?? queue);
   }
 
-  /** What is known of a queue. */
+  /** What is known of a queue, also by a former name. */
   rulesOf(queue: string): QueueRules | undefined {
-    return this.#handlers.get(queue)?.options ?? this.#definitions.get(queue);
+    return this.#handlers.get(queue)?.options ?? this.#definitions.get(this.#renamed.get(queue) ?? queue);
   }
 
   /**

@@ -62,6 +62,7 @@ export type {
   CancelResult,
   JobPage,
   PageOptions,
+  ReadOptions,
   PayloadEdit,
   RedriveOptions,
   ReprocessOptions,
@@ -96,7 +97,12 @@ export type {
   RateLimit,
   Retention,
 } from './job/queue-definition.js';
-export type { EncryptedPayload, EncryptionContext, PayloadEncryption } from './job/encryption.js';
+export type {
+  EncryptedKind,
+  EncryptedPayload,
+  EncryptionContext,
+  PayloadEncryption,
+} from './job/encryption.js';
 export type { PayloadVersions, Upcaster } from './job/payload-version.js';
 export type { AnyQueue } from './job/queue.js';
 export type { InputOf, PayloadOf, ResultOf, TaskmasterQueues } from './job/queue-types.js';

@@ -1,4 +1,6 @@
 import { DuplicateScheduleError, InvalidOptionsError, InvalidPayloadError } from './errors.js';
+import type { QueueRules } from './job/queue-definition.js';
+import { queueNameOf } from './job/queue-name.js';
 import { checkSchedule } from './option-checks.js';
 import {
   checkSchedulePayload,
@@ -14,12 +16,19 @@ interface ListedSchedule {
   readonly label: string;
 }
 
+/** Options of a {@link ScheduleList}. */
+export interface ScheduleListOptions {
+  readonly maxPayloadBytes: number;
+  /** What is known here of a queue, when the schedules are stored. */
+  readonly rulesOf: (queue: string) => QueueRules | undefined;
+}
+
 /** The schedules that the code of this process defines. */
 export class ScheduleList {
   readonly #schedules = new Map<string, ListedSchedule>();
   readonly #accepted = new Set<string>();
 
-  constructor(private readonly maxPayloadBytes: number) {}
+  constructor(private readonly options: ScheduleListOptions) {}
 
   /** Those that have passed {@link check}. */
   get accepted(): readonly EncodedSchedule[] {
@@ -31,7 +40,7 @@ export class ScheduleList {
     checkSchedule(label, definition);
     const taken = this.#schedules.get(definition.name);
     if (taken !== undefined) throw new DuplicateScheduleError(definition.name, taken.label, label);
-    const encoded = encodeSchedule(definition, this.maxPayloadBytes);
+    const encoded = encodeSchedule(definition, this.options.maxPayloadBytes, undefined);
     this.#schedules.set(definition.name, { definition, encoded, label });
   }
 
@@ -51,12 +60,18 @@ export class ScheduleList {
     if (schedule === undefined || this.#accepted.has(name)) return;
     try {
       await checkSchedulePayload(schedule.definition);
-      const encoded = await sealSchedule(schedule.definition, schedule.encoded);
-      this.#schedules.set(name, { ...schedule, encoded });
+      this.#schedules.set(name, { ...schedule, encoded: await this.#stored(schedule.definition) });
     } catch (error) {
       if (!(error instanceof InvalidPayloadError)) throw error;
       throw new InvalidOptionsError(schedule.label, [`${error.path}: ${error.reason}`]);
     }
     this.#accepted.add(name);
+  }
+
+  /** By what is known of its queue now: handlers may have come after it. */
+  #stored(definition: ScheduleDefinition): Promise<EncodedSchedule> {
+    const { maxPayloadBytes, rulesOf } = this.options;
+    const rules = rulesOf(queueNameOf(definition.queue ?? definition.name));
+    return sealSchedule(definition, encodeSchedule(definition, maxPayloadBytes, rules), rules);
   }
 }

@@ -10,6 +10,7 @@ import { ClosedError } from './errors.js';
 import { EventHub } from './events.js';
 import { Deferred } from './lifecycle/deferred.js';
 import { HandlerList } from './handler-list.js';
+import type { EncryptionOf } from './job/encryption.js';
 import type { AnyHandler, AnyRegistration, BatchOptions } from './job/handler.js';
 import { pause } from './lifecycle/pause.js';
 import type { ResolvedOptions, TaskmasterOptions } from './options.js';
@@ -63,6 +64,7 @@ export class Taskmaster {
   readonly #handlers: HandlerList;
   readonly #schedules: ScheduleList;
   readonly #watch: EventWatch;
+  readonly #encryptionOf: EncryptionOf = (queue) => this.#handlers.rulesOf(queue)?.encryption;
   #state: TaskmasterState = 'idle';
   #opening: Promise<void> | undefined;
   #connected = false;
@@ -79,14 +81,19 @@ export class Taskmaster {
     this.#database = new Database(this.options, this.events);
     this.#scope = new TransactionScope(this.options.transaction);
     this.#handlers = new HandlerList(this.options);
-    this.#schedules = new ScheduleList(this.options.maxPayloadBytes);
+    this.#schedules = new ScheduleList({
+      maxPayloadBytes: this.options.maxPayloadBytes,
+      rulesOf: (queue) => this.#handlers.rulesOf(queue),
+    });
     const statements = this.#statements();
     const results = new ResultWatch({
       statements,
+      encryptionOf: this.#encryptionOf,
       listen: (onEnded) => this.#listenTo('ended', statements, onEnded),
     });
     this.#watch = new EventWatch({
       statements,
+      encryptionOf: this.#encryptionOf,
       listen: (onStored) => this.#listenTo('watched', statements, () => onStored()),
     });
     this.publisher = new Publisher({
@@ -278,7 +285,8 @@ export class Taskmaster {
       tables: this.#database.tables,
       events: this.events,
       maxPayloadBytes: this.options.maxPayloadBytes,
-      encryptionOf: (queue) => this.#handlers.rulesOf(queue)?.encryption,
+      rulesOf: (queue) => this.#handlers.rulesOf(queue),
+      encryptionOf: this.#encryptionOf,
       onReady: (queue) => this.#run?.committed(queue, undefined),
       onCommitted: (queue, delayMs) => this.#run?.committed(queue, delayMs),
       onSchedulesChanged: () => this.#run?.schedulesChanged(),
@@ -385,6 +393,7 @@ export class Taskmaster {
       scope: this.#scope,
       events: this.events,
       resolved: this.options,
+      encryptionOf: this.#encryptionOf,
       schedules: () => this.#schedules.accepted,
       onStop: () => void this.stop().catch((error: unknown) => this.#report('stop', error)),
     });

@@ -61,6 +61,8 @@ describe('jobs.get', () => {
         { name: 'Error', message: 'y', at: new Date('2026-01-01T00:00:00Z'), attempt: 2, worker: 'a:1' },
       ],
       result: undefined,
+      progress: undefined,
+      log: [],
       lockedAt: undefined,
       lockedBy: undefined,
       group: undefined,

@@ -1,30 +1,15 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { defineQueue, type PayloadEncryption, type TaskmasterOptions } from '../../lib/engine/index.js';
+import { defineQueue, type TaskmasterOptions } from '../../lib/engine/index.js';
 import { engine, openEngine } from '../support/engine.js';
 import { SignalPoint } from '../support/signal-point.js';
 import { testDatabase, type TestDatabase } from '../support/test-database.js';
+import { aes } from './support/aes.js';
 import { EventLog } from './support/event-log.js';
 import { JobTable } from './support/job-table.js';
+import { tableDump as dump } from './support/table-dump.js';
 
 const CANARY = 'canary-4711';
-
-/** AES-256-GCM, bound to the queue, with the keys by their ids; the last one encrypts. */
-const aes = (keys: Readonly<Record<string, Buffer>>): PayloadEncryption => ({
-  encrypt: async (plain, { queue }) => {
-    const [keyId, key] = Object.entries(keys).at(-1)!;
-    const iv = randomBytes(12);
-    const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(queue));
-    const body = Buffer.concat([cipher.update(plain), cipher.final()]);
-    return { data: Buffer.concat([iv, cipher.getAuthTag(), body]), keyId };
-  },
-  decrypt: async (data, keyId, { queue }) => {
-    const bytes = Buffer.from(data);
-    const decipher = createDecipheriv('aes-256-gcm', keys[keyId]!, bytes.subarray(0, 12));
-    decipher.setAAD(Buffer.from(queue)).setAuthTag(bytes.subarray(12, 28));
-    return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]);
-  },
-});
 
 const KEYS = { k1: randomBytes(32) };
 const encryption = aes(KEYS);
@@ -33,17 +18,6 @@ interface Secret {
   readonly n?: number;
 }
 const SECRETS = defineQueue<Secret>('secrets', { encryption });
-
-/** Every row of every table of the schema, as text. */
-const dump = async (database: TestDatabase): Promise<string> => {
-  const tables = await database.query<{ name: string }>(
-    `select quote_ident(table_name) as name from information_schema.tables where table_schema = 'taskmaster'`,
-  );
-  const all: unknown[] = [];
-  for (const { name } of tables)
-    all.push(await database.query(`select t::text as row from taskmaster.${name} as t`));
-  return JSON.stringify(all);
-};
 
 const working = async (database: TestDatabase, queue = SECRETS, options: Partial<TaskmasterOptions> = {}) => {
   const taskmaster = engine(database, options);

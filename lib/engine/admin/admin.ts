@@ -1,7 +1,8 @@
 import type { ClientSource } from '../connection/pool.js';
 import type { StatementPool } from '../connection/statement-pool.js';
 import type { EventHub } from '../events.js';
-import type { PayloadEncryption } from '../job/encryption.js';
+import type { EncryptionOf } from '../job/encryption.js';
+import type { QueueRules } from '../job/queue-definition.js';
 import type { Tables } from '../sql/tables.js';
 import { BatchAdmin } from './batch-admin.js';
 import { JobAdmin } from './job-admin.js';
@@ -18,7 +19,9 @@ export interface AdminOptions {
   readonly tables: Tables;
   readonly events: EventHub;
   readonly maxPayloadBytes: number;
-  readonly encryptionOf: (queue: string) => PayloadEncryption | undefined;
+  /** What is known here of a queue that is given by its name. */
+  readonly rulesOf: (queue: string) => QueueRules | undefined;
+  readonly encryptionOf: EncryptionOf;
   /** A job of this queue has become ready. */
   readonly onReady: (queue: string) => void;
   /** Schedules have changed: those who fire them look again. */

@@ -1,5 +1,7 @@
 import type { StatementPool } from '../connection/statement-pool.js';
+import { unsealFor } from '../codec/sealed.js';
 import type { TaskmasterEventType } from '../events.js';
+import type { EncryptionOf } from '../job/encryption.js';
 import { Wakeup } from '../lifecycle/wakeup.js';
 import { check, listOf, problemsOf, throwProblems, type Checks } from '../option-checker.js';
 import { queueName } from '../option-checks.js';
@@ -38,6 +40,7 @@ export interface WatchListener {
 /** Options of an {@link EventWatch}. */
 export interface EventWatchOptions {
   readonly statements: StatementPool;
+  readonly encryptionOf: EncryptionOf;
   /** Makes what hears that events were stored, and calls. */
   readonly listen: (onStored: () => void) => WatchListener | undefined;
 }
@@ -130,8 +133,22 @@ export class EventWatch {
         after: last,
         limit: PAGE,
       });
-      for (const { id, type, event } of page) yield { id: `${begun.id}-${(last = id)}`, type, data: event };
+      for (const { id, type, event } of page)
+        yield { id: `${begun.id}-${(last = id)}`, type, data: await this.#opened(event) };
       if (page.length < PAGE && !over.aborted) await this.#wait(wakeup);
+    }
+  }
+
+  /** Where it cannot be decrypted here, a progress is told as it is stored. */
+  async #opened(event: Record<string, unknown>): Promise<Record<string, unknown>> {
+    if (!('progress' in event)) return event;
+    try {
+      return {
+        ...event,
+        progress: await unsealFor(event['progress'], 'progress', this.options.encryptionOf),
+      };
+    } catch {
+      return event;
     }
   }
 

@@ -1,5 +1,5 @@
-import { openPayload, sealedQueueOf, sealPayload } from '../codec/sealed-payload.js';
-import type { PayloadEncryption } from '../job/encryption.js';
+import { sealedQueueOf, sealText, unseal } from '../codec/sealed.js';
+import type { EncryptionOf } from '../job/encryption.js';
 import { encodeJson } from '../codec/json-codec.js';
 import type { StatementPool } from '../connection/statement-pool.js';
 import { InvalidPayloadError } from '../errors.js';
@@ -22,7 +22,7 @@ import {
 } from '../sql/find-jobs.js';
 import { cancelJobs, countLiveJobs, findLiveJobs, type FindLiveArgs } from '../sql/cancel-jobs.js';
 import { explainJob } from '../sql/explain-job.js';
-import { listJobs, readJobs } from '../sql/read-jobs.js';
+import { type JobRow, listJobs, readJobs } from '../sql/read-jobs.js';
 import { redriveJobs, removeJob } from '../sql/redrive-jobs.js';
 import {
   countKeptJobs,
@@ -33,6 +33,7 @@ import {
 } from '../sql/reprocess-jobs.js';
 import { requeueJobs, retryJobs } from '../sql/retry-jobs.js';
 import { BulkChange, type BulkResult, type Finders, type FoundJob, TOLD_IDS } from './bulk-change.js';
+import { decryptedJob } from './decrypted-job.js';
 import { explanationOf } from './explain/explanation.js';
 import type { Explanation } from './explain/reason.js';
 import {
@@ -58,7 +59,7 @@ export interface JobAdminOptions {
   /** The largest payload that an edit may make, in bytes. */
   readonly maxPayloadBytes: number;
   /** How this process reads and writes the payloads of a queue that are encrypted. */
-  readonly encryptionOf: (queue: string) => PayloadEncryption | undefined;
+  readonly encryptionOf: EncryptionOf;
   /** Jobs of this queue are ready, or will be in so many milliseconds. */
   readonly onCommitted: (queue: string, delayMs: number | undefined) => void;
 }
@@ -114,7 +115,16 @@ export interface JobPage {
   readonly cursor: string | undefined;
 }
 
-export interface PageOptions {
+/** How jobs are read whose queue is encrypted. */
+export interface ReadOptions {
+  /**
+   * In clear, where this process can decrypt it: payload, result, last error, progress and log. What it cannot is told as it is stored. For people who
+   * may see that. @default false
+   */
+  readonly decrypt?: boolean;
+}
+
+export interface PageOptions extends ReadOptions {
   /** Of the page before. */
   readonly cursor?: string;
   /** At most so many jobs, up to 1,000. @default 100 */
@@ -134,7 +144,9 @@ const REQUEUE_CHECKS = {
 } satisfies Checks;
 const REDRIVE_CHECKS = { ...BULK_CHECKS, edit: callable } satisfies Checks;
 const REPROCESS_CHECKS = { ...REDRIVE_CHECKS, again: boolean } satisfies Checks;
+const READ_CHECKS = { decrypt: boolean } satisfies Checks;
 const PAGE_CHECKS = {
+  ...READ_CHECKS,
   cursor: jobId,
   limit: integer(1, LARGEST_PAGE),
 } satisfies Checks;
@@ -159,10 +171,11 @@ export class JobAdmin {
   constructor(private readonly options: JobAdminOptions) {}
 
   /** `undefined` when there is no such job, such as one that was acked and is not kept. */
-  async get(id: string): Promise<JobRecord | undefined> {
+  async get(id: string, options: ReadOptions = {}): Promise<JobRecord | undefined> {
     checkId('jobs.get', id);
+    throwProblems('jobs.get', problemsOf(options, READ_CHECKS));
     const [row] = await this.options.statements.run('jobs.get', readJobs, { ids: [id] });
-    return row === undefined ? undefined : readJobOf(row).record;
+    return row === undefined ? undefined : this.#read(row, options);
   }
 
   /** Newest first, a page at a time. */
@@ -177,7 +190,7 @@ export class JobAdmin {
       before: cursor ?? null,
       limit,
     });
-    const jobs = rows.map((row) => readJobOf(row).record);
+    const jobs = await Promise.all(rows.map((row) => this.#read(row, page)));
     return { jobs, cursor: jobs.length < limit ? undefined : jobs.at(-1)?.id };
   }
 
@@ -314,6 +327,11 @@ export class JobAdmin {
     return row?.removed === true;
   }
 
+  async #read(row: JobRow, { decrypt = false }: ReadOptions): Promise<JobRecord> {
+    const { record } = readJobOf(row);
+    return decrypt ? decryptedJob(record, this.options.encryptionOf) : record;
+  }
+
   #change(
     operation: string,
     target: string | RetryFilter,
@@ -347,11 +365,11 @@ export class JobAdmin {
     const { encryptionOf, maxPayloadBytes } = this.options;
     const queue = sealedQueueOf(record.payload) ?? record.queue;
     const encryption = encryptionOf(queue);
-    const payload = await edit((await openPayload(record.payload, encryption)) as never, record);
+    const payload = await edit((await unseal(record.payload, 'payload', encryption)) as never, record);
     if (payload === undefined)
       throw new InvalidPayloadError('payload', `the edit of job ${record.id} returned undefined`);
     const text = encodeJson(payload, { maxBytes: maxPayloadBytes });
-    return encryption === undefined ? text : sealPayload(text, encryption, queue);
+    return encryption === undefined ? text : sealText(text, encryption, { queue, kind: 'payload' });
   }
 }
 

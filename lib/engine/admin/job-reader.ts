@@ -34,6 +34,8 @@ export function readJobOf({ job: text }: JobRow): ReadJob {
       lastError: job.lastError ?? undefined,
       errors: Array.isArray(job.errors) ? job.errors.map(attemptErrorOf) : [],
       result: job.result ?? undefined,
+      progress: job.progress ?? undefined,
+      log: Array.isArray(job.logs) ? job.logs : [],
       lockedAt: dateOf(job.lockedAt),
       lockedBy: job.lockedBy ?? undefined,
       group: job.group ?? undefined,

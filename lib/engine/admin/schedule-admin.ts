@@ -3,6 +3,8 @@ import type { StatementPool } from '../connection/statement-pool.js';
 import { UnknownScheduleError } from '../errors.js';
 import type { EventHub } from '../events.js';
 import type { AnyQueue } from '../job/queue.js';
+import type { QueueRules } from '../job/queue-definition.js';
+import { queueNameOf } from '../job/queue-name.js';
 import { checkSchedule } from '../option-checks.js';
 import { check, integer, problemsOf, throwProblems } from '../option-checker.js';
 import { firingOf, type ScheduleFacts } from '../schedule/firing.js';
@@ -31,6 +33,8 @@ export interface ScheduleAdminOptions {
   readonly statements: StatementPool;
   readonly events: EventHub;
   readonly maxPayloadBytes: number;
+  /** What is known here of a queue that is given by its name. */
+  readonly rulesOf: (queue: string) => QueueRules | undefined;
   /** A job of this queue is stored. */
   readonly onReady: (queue: string) => void;
   /** Those who fire schedules are to look again. */
@@ -87,8 +91,10 @@ export class ScheduleAdmin {
   async upsert<Queue extends AnyQueue>(definition: ScheduleDefinition<Queue>): Promise<Schedule> {
     checkSchedule('schedules.upsert()', definition);
     await checkSchedulePayload(definition);
-    const encoded = encodeSchedule(definition, this.options.maxPayloadBytes);
-    const { text } = await sealSchedule(definition, encoded);
+    const { maxPayloadBytes, rulesOf } = this.options;
+    const rules = rulesOf(queueNameOf(definition.queue ?? definition.name));
+    const encoded = encodeSchedule(definition, maxPayloadBytes, rules);
+    const { text } = await sealSchedule(definition, encoded, rules);
     const rows = await this.options.statements.run('schedules.upsert', storeSchedule, { definition: text });
     return this.#planned(definition.name, rows);
   }

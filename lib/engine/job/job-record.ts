@@ -30,6 +30,10 @@ export interface JobRecord {
   readonly errors: readonly AttemptError[];
   /** Of a completed job that is kept, where its queue keeps results. */
   readonly result: unknown;
+  /** The last that its handler has said of how far it is. */
+  readonly progress: unknown;
+  /** The newest lines of its log, oldest first: text, or what it was encrypted to. */
+  readonly log: readonly unknown[];
   /** Of a running job: since when, and the id of the worker. */
   readonly lockedAt: Date | undefined;
   readonly lockedBy: number | undefined;

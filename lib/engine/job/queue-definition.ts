@@ -84,7 +84,7 @@ export type PayloadReducer = (waiting: never, enqueued: never) => unknown;
 
 /** What the payloads of a queue are, and were. */
 export interface PayloadOptions extends PayloadVersions {
-  /** Keeps payloads out of the database in clear. Results, progress and logs are not payloads. @default none */
+  /** Keeps payloads, and what handlers say of them, out of the database in clear. @default none */
   readonly encryption?: PayloadEncryption;
   /** By name: what makes one payload of that of the job that waits and a new one, for `unique: { onConflict: { reducer: name } }`. @default {} */
   readonly reducers?: Readonly<Record<string, PayloadReducer>>;

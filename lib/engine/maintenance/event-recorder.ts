@@ -1,6 +1,8 @@
 import { reportFailure } from '../connection/pg-errors.js';
 import type { Session } from '../connection/session.js';
 import type { EventHub, TaskmasterEvent } from '../events.js';
+import { seal } from '../codec/sealed.js';
+import type { EncryptionOf } from '../job/encryption.js';
 import { toJobError } from '../job/job-error.js';
 import type { Service } from '../lifecycle/service.js';
 import { Ticker } from '../lifecycle/ticker.js';
@@ -10,6 +12,7 @@ import { liveWatchers, recordEvents, type WatcherRow } from '../sql/watched-even
 export interface EventRecorderOptions {
   readonly session: Session;
   readonly events: EventHub;
+  readonly encryptionOf: EncryptionOf;
   /** Whether notifications arrive: then it looks for watchers only when it is told to, and once in a while. */
   readonly hears: () => boolean;
 }
@@ -100,13 +103,25 @@ export class EventRecorder implements Service {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.slice(0, LARGEST_FLUSH);
       try {
-        await this.options.session.run(recordEvents, { events: JSON.stringify(batch.map(recorded)) });
+        const events = await Promise.all(batch.map((event) => this.#sealed(event)));
+        await this.options.session.run(recordEvents, { events: JSON.stringify(events.map(recorded)) });
       } catch (error) {
         return this.#failed(error);
       }
       this.#waiting.splice(0, batch.length);
       this.#sayDropped();
     }
+  }
+
+  /** What handlers say of payloads that are encrypted is stored as encrypted; or left out. */
+  async #sealed(event: TaskmasterEvent): Promise<TaskmasterEvent> {
+    if (event.type !== 'progress') return event;
+    const { queue } = event;
+    const encryption = this.options.encryptionOf(queue);
+    if (encryption === undefined) return event;
+    const text = JSON.stringify(event.progress ?? null);
+    const progress = await seal(text, encryption, { queue, kind: 'progress' }).catch(() => undefined);
+    return { ...event, progress };
   }
 
   #sayDropped(): void {

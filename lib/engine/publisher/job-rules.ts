@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { InvalidOptionsError } from '../errors.js';
 import { JOB_FLAGS } from '../job/job-flags.js';
-import type { QueueLimits } from '../job/queue-definition.js';
+import type { QueueRules } from '../job/queue-definition.js';
 import { keyText } from '../option-checks.js';
 import type { JobOptions, ParentEdge, ParentRef, UniqueOptions } from './enqueue-options.js';
 
@@ -11,17 +12,18 @@ const NO_LIMIT = 2_147_483_647;
  * What a job has to obey beyond its time and its place in the queue, as the text of the fields that `enqueue_rules` takes; `''` for
  * a plain job.
  *
- * @param limits those of its queue, where the publisher knows them
+ * @param rules what the publisher knows of its queue
  * @throws InvalidOptionsError when a key is no text of at most 256 bytes
  */
 export function rulesText(
   queue: string,
   payload: unknown,
   options: JobOptions,
-  limits: QueueLimits | undefined,
+  rules: QueueRules | undefined,
 ): string {
-  let text = groupText(queue, payload, options, limits);
-  if (options.unique !== undefined) text += `,"u":${JSON.stringify(uniqueRule(payload, options.unique))}`;
+  let text = groupText(queue, payload, options, rules);
+  if (options.unique !== undefined)
+    text += `,"u":${JSON.stringify(uniqueRule(queue, payload, options.unique, rules))}`;
   if (options.dependsOn !== undefined && options.dependsOn.length > 0)
     text += `,"dep":${JSON.stringify(options.dependsOn.map(edgeOf))},"pf":"${(options.onParentFailure ?? 'cancel')[0]}"`;
   if (options.batch !== undefined) text += `,"b":${JSON.stringify(idOf(options.batch))}`;
@@ -34,9 +36,9 @@ function groupText(
   queue: string,
   payload: unknown,
   options: JobOptions,
-  limits: QueueLimits | undefined,
+  rules: QueueRules | undefined,
 ): string {
-  const keyed = limits?.keyConcurrency ?? limits?.rateLimit;
+  const keyed = rules?.keyConcurrency ?? rules?.rateLimit;
   if (keyed?.key === undefined) return givenGroup(options);
   if (options.group !== undefined)
     throw new InvalidOptionsError(`enqueue(${JSON.stringify(queue)})`, [
@@ -45,7 +47,8 @@ function groupText(
   const key = keyed.key(payload as never);
   if (key === undefined) return '';
   checkKey(queue, key);
-  return `,"g":${JSON.stringify(key)},"gs":${slotsOf(key, limits)}`;
+  const stored = rules?.encryption === undefined ? key : hashOf(queue, key);
+  return `,"g":${JSON.stringify(stored)},"gs":${slotsOf(key, rules)}`;
 }
 
 function givenGroup({ group, groupConcurrency }: JobOptions): string {
@@ -54,8 +57,8 @@ function givenGroup({ group, groupConcurrency }: JobOptions): string {
   return `,"g":${JSON.stringify(group)}${slots}`;
 }
 
-function slotsOf(key: string, limits: QueueLimits | undefined): number {
-  const limit = limits?.keyConcurrency?.limit ?? NO_LIMIT;
+function slotsOf(key: string, rules: QueueRules | undefined): number {
+  const limit = rules?.keyConcurrency?.limit ?? NO_LIMIT;
   const slots = typeof limit === 'number' ? limit : limit(key);
   return Math.max(1, Math.min(NO_LIMIT, Math.trunc(slots)));
 }
@@ -67,14 +70,44 @@ function checkKey(queue: string, key: string): void {
 }
 
 /** The rule as `enqueue_jobs()` in the database takes it. */
-function uniqueRule(payload: unknown, unique: UniqueOptions): Record<string, unknown> {
-  const { key, fields, periodMs, onConflict = 'keep' } = unique;
+function uniqueRule(
+  queue: string,
+  payload: unknown,
+  unique: UniqueOptions,
+  rules: QueueRules | undefined,
+): Record<string, unknown> {
+  const { key, periodMs, onConflict = 'keep' } = unique;
   return {
-    ...(key === undefined ? { v: (fields ?? []).map((path) => valueAt(payload, path)) } : { k: key }),
+    ...(key === undefined ? fieldsKey(queue, payload, unique, rules) : { k: key }),
     s: scopeOf(unique) === 'pending' ? 'p' : 'a',
     ...conflictRule(onConflict),
     ...(unique.scope === 'forever' ? { ms: null } : periodMs !== undefined && { ms: periodMs }),
   };
+}
+
+/** Values that are encrypted in the payload are not in clear in the key. */
+function fieldsKey(
+  queue: string,
+  payload: unknown,
+  { fields = [] }: UniqueOptions,
+  rules: QueueRules | undefined,
+): Record<string, unknown> {
+  const values = fields.map((path) => valueAt(payload, path));
+  return rules?.encryption === undefined ? { v: values } : { k: hashOf(queue, canonicalJson(values)) };
+}
+
+/** What tells the keys of a queue apart, and does not show them. Whoever guesses a key can tell that it is the one. */
+function hashOf(queue: string, text: string): string {
+  return `sha256:${createHash('sha256').update(`${queue}\0${text}`).digest('hex')}`;
+}
+
+/** As the database tells objects apart: not by the order of their fields. */
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
 }
 
 function conflictRule(onConflict: NonNullable<UniqueOptions['onConflict']>): Record<string, unknown> {

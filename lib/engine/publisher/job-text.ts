@@ -1,6 +1,6 @@
 import { checkJobOptions } from '../option-checks.js';
 import { encodeJson } from '../codec/json-codec.js';
-import { sealPayload } from '../codec/sealed-payload.js';
+import { sealText } from '../codec/sealed.js';
 import { InvalidOptionsError } from '../errors.js';
 import { validatePayload } from '../codec/payload-schema.js';
 import type { StandardSchema } from '../codec/standard-schema.js';
@@ -39,7 +39,7 @@ export function encodeJob(
 
 /**
  * The same for a queue whose payloads are encrypted: keys of limits and unique jobs are made of the payload in clear, and what is stored
- * is not.
+ * is not; of the keys it is a hash.
  *
  * @throws PayloadEncryptionError, and as {@link encodeJob}
  */
@@ -56,7 +56,8 @@ export async function encodeSealedJob(
     throw new InvalidOptionsError(`enqueue(${JSON.stringify(name)})`, [
       "unique.onConflict: 'merge' is done by the database, which cannot read the payloads of this queue",
     ]);
-  const sealed = await sealPayload(payloadText(queue, payload, maxBytes), rules!.encryption!, name);
+  const text = payloadText(queue, payload, maxBytes);
+  const sealed = await sealText(text, rules!.encryption!, { queue: name, kind: 'payload' });
   return jobOf(queue, payload, sealed, options, rules);
 }
 

@@ -16,6 +16,7 @@ import {
 import type { EventHub } from '../events.js';
 import { encodeJson } from '../codec/json-codec.js';
 import { checkBatchId, checkEmit, checkNewJobOptions, checkResultOptions } from '../option-checks.js';
+import type { PayloadEncryption } from '../job/encryption.js';
 import type { AnyQueue } from '../job/queue.js';
 import type { QueueRules } from '../job/queue-definition.js';
 import { queueNameOf } from '../job/queue-name.js';
@@ -180,23 +181,19 @@ export class Publisher {
         'tx: the job would run only after the transaction that waits for it',
       ]);
     const { id } = await this.enqueue(queue, payload, { ...jobOptions, keepResult: true });
-    const result = await this.result(id, {
-      ...(timeoutMs !== undefined && { timeoutMs }),
-      ...(signal && { signal }),
-    });
-    return result as Result;
+    const waiting = { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) };
+    return (await this.#result(id, waiting, this.#rulesOf(queue)?.encryption)) as Result;
   }
 
   /**
    * Waits for a job to end and answers with what its handler returned. The result is there when it was asked for before the job was
    * claimed, or is kept by its queue.
    *
-   * @throws JobFailedError when the job failed or was cancelled; ResultTimeoutError; ResultNotKeptError; the signal's reason
+   * @throws JobFailedError when the job failed or was cancelled; ResultTimeoutError; ResultNotKeptError; the signal's reason;
+   * PayloadEncryptionError where the result is encrypted and its queue not known here
    */
   async result(jobId: string, options: ResultOptions = {}): Promise<unknown> {
-    this.#assertOpen();
-    checkResultOptions(jobId, options);
-    return this.options.results.result(jobId, options);
+    return this.#result(jobId, options);
   }
 
   /**
@@ -319,6 +316,12 @@ export class Publisher {
   #inGiven<T>(given: Transaction | undefined, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const tx = given ?? this.options.scope.current;
     return tx === undefined ? this.withTransaction(work) : work(tx);
+  }
+
+  async #result(jobId: string, options: ResultOptions, encryption?: PayloadEncryption): Promise<unknown> {
+    this.#assertOpen();
+    checkResultOptions(jobId, options);
+    return this.options.results.result(jobId, options, encryption);
   }
 
   /** Parents first: the ids of a level are known when the next one is stored. */

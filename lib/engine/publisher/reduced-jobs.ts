@@ -1,4 +1,4 @@
-import { openPayload } from '../codec/sealed-payload.js';
+import { unseal } from '../codec/sealed.js';
 import type { Transaction } from '../connection/executor.js';
 import { databaseErrorOf } from '../connection/pg-errors.js';
 import { InvalidOptionsError, ReducerConflictError } from '../errors.js';
@@ -81,7 +81,7 @@ export class ReducedJobs {
   ): Promise<EncodedJob> {
     const rules = this.options.rulesOf(job) ?? {};
     if (held.version > (rules.version ?? 1)) return withRule(encoded, { e: String(held.id), a: true });
-    const clear = await openPayload(JSON.parse(held.payload), rules.encryption);
+    const clear = await unseal(JSON.parse(held.payload), 'payload', rules.encryption);
     const waiting = await upcast(clear, held.version, rules);
     const made: unknown = await reduce(waiting as never, (job.payload ?? {}) as never);
     const { p } = JSON.parse((await this.options.encode({ ...job, payload: made })).text) as { p: unknown };

@@ -1,5 +1,9 @@
+import { unsealError } from '../codec/sealed-error.js';
+import { unsealFor } from '../codec/sealed.js';
 import type { StatementPool } from '../connection/statement-pool.js';
 import { JobFailedError, ResultNotKeptError, ResultTimeoutError } from '../errors.js';
+import type { JobError } from '../events.js';
+import type { EncryptionOf, PayloadEncryption } from '../job/encryption.js';
 import { Deferred } from '../lifecycle/deferred.js';
 import { pause } from '../lifecycle/pause.js';
 import { Wakeup } from '../lifecycle/wakeup.js';
@@ -24,6 +28,7 @@ export interface EndListener {
 /** Options of a {@link ResultWatch}. */
 export interface ResultWatchOptions {
   readonly statements: StatementPool;
+  readonly encryptionOf: EncryptionOf;
   /** Makes what hears of jobs that have ended, and calls with their ids, or without one when some may have been missed. */
   readonly listen: (onEnded: (jobId: string | undefined) => void) => EndListener | undefined;
 }
@@ -53,11 +58,14 @@ export class ResultWatch {
   /**
    * What the handler of a job returned.
    *
-   * @throws JobFailedError when it failed or was cancelled; ResultTimeoutError; ResultNotKeptError when it is gone; the signal's reason
+   * @param known how its queue is encrypted, where the caller knows
+   * @throws JobFailedError when it failed or was cancelled; ResultTimeoutError; ResultNotKeptError when it is gone; the signal's reason;
+   * PayloadEncryptionError when the result cannot be decrypted here
    */
   async result(
     jobId: string,
     { timeoutMs = DEFAULT_TIMEOUT_MS, signal }: ResultOptions = {},
+    known?: PayloadEncryption,
   ): Promise<unknown> {
     signal?.throwIfAborted();
     const over = new AbortController();
@@ -67,7 +75,10 @@ export class ResultWatch {
     signal?.addEventListener('abort', onAbort, { once: true });
     void pause(timeoutMs, over.signal).then(() => ended.reject(new ResultTimeoutError(jobId, timeoutMs)));
     try {
-      return resultOf(await ended.promise);
+      return await resultOf(
+        await ended.promise,
+        known === undefined ? this.options.encryptionOf : () => known,
+      );
     } finally {
       over.abort();
       signal?.removeEventListener('abort', onAbort);
@@ -145,13 +156,20 @@ export class ResultWatch {
   }
 }
 
-function resultOf({ id, state, result, error }: JobResultRow): unknown {
+async function resultOf(
+  { id, state, result, error }: JobResultRow,
+  encryptionOf: EncryptionOf,
+): Promise<unknown> {
   switch (state) {
     case 'completed':
-      return result === null ? undefined : (JSON.parse(result) as unknown);
+      return result === null ? undefined : unsealFor(JSON.parse(result), 'result', encryptionOf);
     case 'failed':
     case 'cancelled':
-      throw new JobFailedError(id, state, error === null ? undefined : JSON.parse(error));
+      throw new JobFailedError(
+        id,
+        state,
+        error === null ? undefined : await unsealError(JSON.parse(error) as JobError, encryptionOf),
+      );
     case 'waiting':
     case null:
       throw new ResultNotKeptError(id);

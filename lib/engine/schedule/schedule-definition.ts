@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { encodeJson } from '../codec/json-codec.js';
 import { validatePayload } from '../codec/payload-schema.js';
-import { sealPayload } from '../codec/sealed-payload.js';
-import type { QueueDefinitionOptions } from '../job/queue-definition.js';
+import { sealText } from '../codec/sealed.js';
+import type { QueueDefinitionOptions, QueueRules } from '../job/queue-definition.js';
 import type { AnyQueue } from '../job/queue.js';
 import { queueNameOf } from '../job/queue-name.js';
 import type { InputOf } from '../job/queue-types.js';
@@ -60,12 +60,20 @@ export interface EncodedSchedule {
   readonly hash: string;
 }
 
-/** @throws InvalidQueueNameError, InvalidPayloadError, PayloadTooLargeError */
-export function encodeSchedule(definition: ScheduleDefinition, maxBytes: number): EncodedSchedule {
+/**
+ * @param rules what is known of its queue, where that is given by its name
+ * @throws InvalidQueueNameError, InvalidPayloadError, PayloadTooLargeError
+ */
+export function encodeSchedule(
+  definition: ScheduleDefinition,
+  maxBytes: number,
+  rules: QueueRules | undefined,
+): EncodedSchedule {
   const { name, queue = name, payload } = definition;
   const text = textOf(
     definition,
     encodeJson(payload, { maxBytes, instances: optionsOf(queue).schema !== undefined }),
+    rulesOf(queue, rules),
   );
   return { name, text, hash: createHash('sha256').update(text).digest('hex') };
 }
@@ -78,29 +86,36 @@ export function encodeSchedule(definition: ScheduleDefinition, maxBytes: number)
 export async function sealSchedule(
   definition: ScheduleDefinition,
   encoded: EncodedSchedule,
+  rules: QueueRules | undefined,
 ): Promise<EncodedSchedule> {
   const { name, queue = name, payload } = definition;
-  const { encryption } = optionsOf(queue);
-  if (encryption === undefined) return encoded;
-  const sealed = await sealPayload(encodeJson(payload, ANY_SIZE), encryption, queueNameOf(queue));
-  return { ...encoded, text: textOf(definition, sealed) };
+  const known = rulesOf(queue, rules);
+  if (known.encryption === undefined) return encoded;
+  const context = { queue: queueNameOf(queue), kind: 'payload' } as const;
+  const sealed = await sealText(encodeJson(payload, ANY_SIZE), known.encryption, context);
+  return { ...encoded, text: textOf(definition, sealed, known) };
 }
 
 /** It was within its limit when it was encoded. */
 const ANY_SIZE = { maxBytes: Infinity, instances: true };
 
 /** @param payload JSON text */
-function textOf(definition: ScheduleDefinition, payload: string): string {
+function textOf(definition: ScheduleDefinition, payload: string, { version }: QueueRules): string {
   const { name, queue = name, cron, everyMs } = definition;
   const { timezone, missed, overlap } = { ...SCHEDULE_DEFAULTS, ...given(definition) };
   const row = { name, queue: queueNameOf(queue), cron, everyMs, timezone, missed, overlap };
-  return `{"row":${JSON.stringify(row)},"options":${optionsText(definition, optionsOf(queue).version)},"payload":${payload}}`;
+  return `{"row":${JSON.stringify(row)},"options":${optionsText(definition, version)},"payload":${payload}}`;
 }
 
 /** Checks what the handler would get against the schema of the queue, if it has one. @throws InvalidPayloadError */
 export async function checkSchedulePayload({ queue, payload = {} }: ScheduleDefinition): Promise<void> {
   const { schema } = optionsOf(queue);
   if (schema !== undefined) await validatePayload(schema, payload);
+}
+
+/** As for what is enqueued: what a handler or a definition here says counts, also for a queue that is given by its name. */
+function rulesOf(queue: AnyQueue, rules: QueueRules | undefined): QueueRules {
+  return rules ?? optionsOf(queue);
 }
 
 function optionsOf(queue: AnyQueue | undefined): QueueDefinitionOptions {

@@ -6,7 +6,8 @@ export interface JobNote {
   readonly seq: string;
   /** `undefined`: nothing new. */
   readonly progress?: unknown;
-  readonly lines: readonly string[];
+  /** Text, or what it was encrypted to. */
+  readonly lines: readonly unknown[];
 }
 
 /** The most lines that are kept of a job. */

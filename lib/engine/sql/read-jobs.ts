@@ -31,6 +31,8 @@ export interface JobJson {
   readonly lastError: JobError | null;
   readonly errors: unknown;
   readonly result: unknown;
+  readonly progress: unknown;
+  readonly logs: unknown;
   readonly lockedAt: string | null;
   readonly lockedBy: number | null;
   readonly group: string | null;
@@ -40,7 +42,7 @@ export interface JobJson {
 
 /** Jobs that have not ended or have failed. */
 const live = ({ jobs, schema }: Tables) => `(
-          select state.*, token.seq, null::timestamptz as finished_at, null::jsonb as result
+          select state.*, token.seq, null::timestamptz as finished_at, null::jsonb as result, token.progress, token.logs
             from ${schema}.job_states as state join ${jobs} as token on token.id = state.id)`;
 
 /** Those that have ended and are kept. */
@@ -49,13 +51,13 @@ const kept = ({ schema }: Tables) => `(
                  ended.created_at, null::timestamptz as run_at, case when ended.state = 'failed' then ended.finished_at end as failed_at,
                  ended.error as last_error, null::timestamptz as locked_at, null::integer as locked_by, 0 as crash_count, ended.group_key,
                  null::text as unique_key, ended.meta, null::timestamptz as expires_at, null::jsonb as errors, null::bigint as seq,
-                 ended.finished_at, ended.result
+                 ended.finished_at, ended.result, ended.progress, ended.logs
             from ${schema}.finished_jobs as ended)`;
 
 const JOB = `json_build_object('id', job.id::text, 'seq', job.seq::text, 'queue', job.queue_name, 'state', job.state, 'payload', job.payload,
                'runCount', job.run_count, 'crashCount', job.crash_count, 'maxAttempts', job.max_attempts, 'priority', job.priority,
                'createdAt', job.created_at, 'runAt', job.run_at, 'failedAt', job.failed_at, 'finishedAt', job.finished_at,
-               'expiresAt', job.expires_at, 'lastError', job.last_error, 'errors', job.errors, 'result', job.result,
+               'expiresAt', job.expires_at, 'lastError', job.last_error, 'errors', job.errors, 'result', job.result, 'progress', job.progress, 'logs', job.logs,
                'lockedAt', job.locked_at, 'lockedBy', job.locked_by,
                'group', job.group_key, 'uniqueKey', job.unique_key, 'meta', job.meta)::text as job`;
 

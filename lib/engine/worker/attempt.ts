@@ -1,13 +1,16 @@
 import type pg from 'pg';
 import { safePayload } from '../codec/json-codec.js';
 import { validateStored } from '../codec/payload-schema.js';
-import { isSealed, openPayload } from '../codec/sealed-payload.js';
+import { MadeResult, resultText, sealedResultText } from '../codec/result-text.js';
+import { isSealed, unseal } from '../codec/sealed.js';
+import { sealError } from '../codec/sealed-error.js';
 import {
   InvalidJobPayloadError,
   JobCancelledError,
   JobStepError,
   JobTimeoutError,
   JobTransactionError,
+  PayloadEncryptionError,
 } from '../errors.js';
 import type { Handler } from '../job/handler.js';
 import { type ClaimedJob, Job, type JobContext, type ParentResult } from '../job/job.js';
@@ -96,6 +99,7 @@ export class Attempt implements JobContext {
     return (this.#steps ??= new JobSteps({
       claimed: this.claimed,
       store: this.context.steps,
+      encryption: this.context.handler.options.encryption,
       refusal: (call) => this.#stepRefusal(call),
     }));
   }
@@ -149,7 +153,7 @@ export class Attempt implements JobContext {
       const result = await this.context.transactions.run(
         { claimed: this.claimed, keepMs: keepMsOf(this.claimed, this.context.handler.options.retention) },
         work,
-        resultOf,
+        (answer) => this.#resultText(resultOf(answer)),
         this.#cut.signal,
       );
       this.#transaction = 'committed';
@@ -249,7 +253,7 @@ export class Attempt implements JobContext {
 
   async #opened(stored: unknown): Promise<unknown> {
     const { schema, options } = this.context.handler;
-    const clear = await openPayload(stored, options.encryption);
+    const clear = await unseal(stored, 'payload', options.encryption);
     const payload = await upcast(clear, payloadVersionOf(this.claimed.meta.version), options);
     return schema === undefined ? payload : validateStored(schema, payload);
   }
@@ -288,7 +292,32 @@ export class Attempt implements JobContext {
     if (this.#ended) return;
     if (this.#transaction === 'committed') return this.#endCommitted();
     if (this.#steps?.asleep === true) return void this.#park(this.#steps);
-    this.#end(this.#settlement(outcome));
+    this.#endAs(outcome);
+  }
+
+  /** A promise only where something is to be encrypted. */
+  #endAs(outcome: Outcome): void {
+    const settlement = this.#settlement(outcome);
+    if (this.context.handler.options.encryption === undefined || mayBeShown(outcome))
+      return this.#end(settlement);
+    void this.#sealed(settlement).then((sealed) => this.#end(sealed));
+  }
+
+  /** What the handler has said about a payload that is encrypted is as secret. */
+  async #sealed(settlement: Settlement): Promise<Settlement> {
+    const { retention, encryption } = this.context.handler.options;
+    await this.context.notes.sealed(this.claimed);
+    if ('error' in settlement && settlement.error !== undefined)
+      return { ...settlement, error: await sealError(settlement.error, encryption!, this.claimed.queue) };
+    if (settlement.kind !== 'complete' || keepMsOf(this.claimed, retention) === 0) return settlement;
+    return { kind: 'complete', result: new MadeResult(await this.#resultText(settlement.result)) };
+  }
+
+  #resultText(result: unknown): string | null | Promise<string | null> {
+    const { encryption } = this.context.handler.options;
+    return encryption === undefined
+      ? resultText(result)
+      : sealedResultText(result, encryption, this.claimed.queue);
   }
 
   /** Whatever the handler made of being told that the job sleeps, an error or a result, it sleeps: what it did not wait for is not done. */
@@ -298,7 +327,7 @@ export class Attempt implements JobContext {
     try {
       this.#end({ kind: 'sleep', delayMs: await steps.park() }, true);
     } catch (error) {
-      this.#end(this.#settlement({ kind: 'error', error }));
+      this.#endAs({ kind: 'error', error });
     }
   }
 
@@ -365,6 +394,16 @@ export function unstarted(
   keepMs = 0,
 ): EndedAttempt {
   return { claimed, settlement: { kind }, keepMs, runMs: 0, stored: false };
+}
+
+/** Errors of ours that say nothing of the payload, and what must be known when it cannot be decrypted. */
+function mayBeShown(outcome: Outcome): boolean {
+  if (outcome.kind !== 'error') return false;
+  const { error } = outcome;
+  return (
+    error instanceof JobTimeoutError ||
+    (error instanceof PayloadEncryptionError && error.operation === 'decrypt')
+  );
 }
 
 /** A job of an unknown version that could not be left to others is looked at again after this long. */

@@ -1,6 +1,8 @@
 import { decodeJson } from '../codec/json-codec.js';
+import { isSealed, sealText, unseal } from '../codec/sealed.js';
 import { stepText } from '../codec/step-text.js';
 import { JobStepError } from '../errors.js';
+import type { PayloadEncryption } from '../job/encryption.js';
 import type { ClaimedJob } from '../job/job.js';
 import { JOB_FLAGS } from '../job/job-flags.js';
 import { SleepOutcome } from '../job/outcome.js';
@@ -14,6 +16,8 @@ import type { StepStore } from './step-store.js';
 export interface JobStepsOptions {
   readonly claimed: ClaimedJob;
   readonly store: StepStore;
+  /** Results of steps are stored so; those of waits are what was emitted, in clear. */
+  readonly encryption: PayloadEncryption | undefined;
   /** Why this call must not begin now; `undefined`: it may. */
   readonly refusal: (call: string) => Error | undefined;
 }
@@ -127,15 +131,32 @@ export class JobSteps implements DurableSteps {
   async #do(name: string, work: StepWork): Promise<string | null> {
     const { claimed, store } = this.options;
     const text = this.#text(name, await store.inside.run(this, async () => work(undefined as never)));
-    await store.store(claimed, name, text, this.#told.signal);
+    await store.store(claimed, name, await this.#sealed(text), this.#told.signal);
     return text;
   }
 
-  #transact(name: string, work: StepWork): Promise<string | null> {
+  async #transact(name: string, work: StepWork): Promise<string | null> {
     const { claimed, store } = this.options;
-    const inside = async (tx: unknown) =>
-      this.#text(name, await store.inside.run(this, async () => work(tx as never)));
-    return store.transact(claimed, name, inside, this.#over.signal);
+    let text: string | null = null;
+    const inside = async (tx: unknown) => {
+      text = this.#text(name, await store.inside.run(this, async () => work(tx as never)));
+      return this.#sealed(text);
+    };
+    await store.transact(claimed, name, inside, this.#over.signal);
+    return text;
+  }
+
+  async #sealed(text: string | null): Promise<string | null> {
+    const { encryption, claimed } = this.options;
+    if (encryption === undefined || text === null) return text;
+    return sealText(text, encryption, { queue: claimed.queue, kind: 'step' });
+  }
+
+  async #unsealed({ kind, result }: StepRow): Promise<string | null> {
+    if (kind !== 'step' || result === null) return result;
+    const stored: unknown = JSON.parse(result);
+    if (!isSealed(stored)) return result;
+    return JSON.stringify(await unseal(stored, 'step', this.options.encryption));
   }
 
   #text(name: string, result: unknown): string | null {
@@ -214,7 +235,9 @@ export class JobSteps implements DurableSteps {
     const { claimed, store } = this.options;
     const rows =
       (claimed.flags & JOB_FLAGS.hasSteps) === 0 ? [] : await store.load(claimed, this.#told.signal);
-    return new Map(rows.map((row) => [textOf(row), row.result]));
+    return new Map(
+      await Promise.all(rows.map(async (row) => [textOf(row), await this.#unsealed(row)] as const)),
+    );
   }
 }
 

@@ -5,7 +5,6 @@ import { LeaseLostError } from '../errors.js';
 import type { ClaimedJob } from '../job/job.js';
 import type { Outcome } from '../job/outcome-of.js';
 import type { Tables } from '../sql/tables.js';
-import { resultText } from '../codec/result-text.js';
 import { ackLockedJob, lockJob } from '../sql/transact-job.js';
 
 /** Thrown inside a transactional handler to roll back although the handler returned: it did not return an ack. */
@@ -33,20 +32,21 @@ export class JobTransactions {
   /**
    * Locks the job, runs `work` with `enqueue` joined to the transaction, acks and commits.
    *
-   * @param resultOf the result of the job, in what `work` has answered
+   * @param textOf JSON text of the job's result, in what `work` has answered
    * @param cut cuts `work` off: its connection is thrown away, and nothing is committed. Without effect once `work` has resolved
    * @throws LeaseLostError when the job does not belong to this attempt any more; everything is rolled back
    */
   async run<T>(
     { claimed, keepMs }: TransactedJob,
     work: (tx: pg.PoolClient) => Promise<T>,
-    resultOf: (answer: T) => unknown,
+    textOf: (answer: T) => string | null | Promise<string | null>,
     cut: AbortSignal,
   ): Promise<T> {
     return this.within(async (client) => {
       await this.#lock(client, claimed);
       const result = await work(client);
-      if (!cut.aborted) await this.#ack(client, { claimed, keepMs }, resultOf(result));
+      const text = keepMs === 0 ? null : await textOf(result);
+      if (!cut.aborted) await this.#ack(client, { claimed, keepMs }, text);
       return result;
     }, cut);
   }
@@ -74,13 +74,17 @@ export class JobTransactions {
     if (rows.length === 0) throw new LeaseLostError(claimed.queue, claimed.id);
   }
 
-  async #ack(client: pg.PoolClient, { claimed, keepMs }: TransactedJob, result: unknown): Promise<void> {
+  async #ack(
+    client: pg.PoolClient,
+    { claimed, keepMs }: TransactedJob,
+    result: string | null,
+  ): Promise<void> {
     const { rows } = await client.query(
       ackLockedJob.text(this.tables),
       ackLockedJob.values({
         id: claimed.id,
         seq: claimed.seq,
-        result: keepMs === 0 ? null : resultText(result),
+        result,
         keepMs: keepMs === Infinity ? null : keepMs,
       }),
     );

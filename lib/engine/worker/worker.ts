@@ -4,6 +4,7 @@ import type { Session } from '../connection/session.js';
 import type { TransactionScope } from '../connection/transaction.js';
 import { JobCancelledError, LeaseLostError, ShutdownError } from '../errors.js';
 import type { EventHub } from '../events.js';
+import type { EncryptionOf } from '../job/encryption.js';
 import type { AnyHandler } from '../job/handler.js';
 import type { ClaimedJob, Job } from '../job/job.js';
 import type { JobBatch } from '../job/job-batch.js';
@@ -49,6 +50,7 @@ export interface WorkerOptions {
   readonly resolved: ResolvedOptions;
   readonly configs: () => readonly pg.ClientConfig[];
   readonly bells: Bells;
+  readonly encryptionOf: EncryptionOf;
   /** Jobs are to run again after a delay: whoever promotes should know, in milliseconds from now. */
   readonly onScheduled: (inMs: number) => void;
   /** Jobs have ended that mean something to others. */
@@ -91,7 +93,7 @@ export class Worker implements Service {
   constructor(private readonly options: WorkerOptions) {
     const { session, tables, events, resolved } = options;
     this.#transactions = new JobTransactions(options.pool, tables, options.scope);
-    this.#notes = new JobNotes(session, events);
+    this.#notes = new JobNotes(session, events, options.encryptionOf);
     this.#steps = new StepStore({
       pool: options.pool,
       tables,
