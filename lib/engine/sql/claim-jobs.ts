@@ -106,13 +106,15 @@ function claimParts(tables: Tables, [workerId, names, limits]: readonly string[]
       select counted.*, greatest(0, slots - coalesce(sum(present) over (
                partition by queue_name order by priority rows between unbounded preceding and 1 preceding), 0)) as most
         from counted
-    ), guarded as materialized (
-      select job.id
+    ), shared as materialized (
+      select picked.id, picked.seq
         from share
        cross join lateral (
          select job.id, job.seq, job.unique_key from ${jobs} as job where ${beyondHead('share')} order by job.seq limit share.most) as picked
-        join ${jobs} as job on job.id = picked.id and job.seq = picked.seq
        where share.has_unique and picked.unique_key is not null
+    ), guarded as materialized (
+      select job.id
+        from shared join ${jobs} as job on job.id = shared.id and job.seq = shared.seq
          for update of job skip locked
     ), batch as materialized (
       select share.queue_name, share.priority, picked.*
@@ -166,7 +168,6 @@ export const claimJobs = statement<ClaimArgs, ClaimRow>({
 
 /** Acks: jobs by id and token, and the leases that are finished with them. */
 export interface AckArgs {
-  /** Ascending; where one is there twice, the token that was drawn later comes last. */
   readonly ids: readonly string[];
   readonly seqs: readonly string[];
   readonly leases: readonly string[];
@@ -194,8 +195,24 @@ const ackedOf = (ids: string) =>
 /** Tells the triggers of jobs that mean something to others how these have ended; until the commit. */
 const COMPLETED = `set_config('taskmaster.outcome', 'completed', true) as outcome`;
 
-function ackValues(args: AckArgs): unknown[] {
-  return [numberArray(args.ids), numberArray(args.seqs), numberArray(args.leases)];
+/** In ascending order, which the binary search needs; of an id that is there twice, the token that was drawn later comes last and counts. */
+function ackValues({ ids, seqs, leases }: AckArgs): unknown[] {
+  const ended = ids.map((id, index) => ({ id, seq: seqs[index] as string })).toSorted(byNumbers);
+  return [
+    numberArray(ended.map((each) => each.id)),
+    numberArray(ended.map((each) => each.seq)),
+    numberArray(leases),
+  ];
+}
+
+function byNumbers(one: { id: string; seq: string }, other: { id: string; seq: string }): number {
+  return compare(one.id, other.id) || compare(one.seq, other.seq);
+}
+
+/** Ids and tokens are positive numbers in decimal digits: the longer is the greater. */
+function compare(one: string, other: string): number {
+  if (one.length !== other.length) return one.length - other.length;
+  return one < other ? -1 : Number(one > other);
 }
 
 /**

@@ -79,7 +79,7 @@ export class Settler {
   }
 
   takeAcks(): SettlementBatch<AckArgs> {
-    const ended = take(this.#acks, LARGEST_ACK).toSorted(byJob);
+    const ended = take(this.#acks, LARGEST_ACK);
     this.#sending += 1;
     return {
       ended,
@@ -252,16 +252,6 @@ export class Settler {
         return this.events.emit({ type: 'released', ...attempt });
     }
   }
-}
-
-/** Ids and tokens are numbers in decimal digits: the longer is the greater. */
-function byNumber(one: string, other: string): number {
-  if (one.length !== other.length) return one.length - other.length;
-  return one < other ? -1 : Number(one > other);
-}
-
-function byJob({ claimed: one }: EndedAttempt, { claimed: other }: EndedAttempt): number {
-  return byNumber(one.id, other.id) || byNumber(one.seq, other.seq);
 }
 
 function take<T>(from: T[], most: number): T[] {

@@ -612,18 +612,24 @@ create or replace view {{schema}}.running as
     join {{schema}}.jobs as job on job.id = leased.id and job.seq = leased.seq and job.run_at is null
     left join {{schema}}.workers as worker on worker.id = lease.worker_id;
 
--- Of jobs that somebody is about to take, those that nobody is changing: whoever changes or takes a unique job locks its row.
-create function {{schema}}.untouched(candidates bigint[]) returns bigint[] language sql as $$
-  with held as materialized (
-    select j.id from {{schema}}.jobs as j
-     where j.id = any (candidates) and j.unique_key is not null and j.run_at is null for update skip locked
-  )
-  select array(
-    select j.id
-      from unnest(candidates) with ordinality as candidate(id, place) join {{schema}}.jobs as j on j.id = candidate.id
-     where j.unique_key is null or j.id in (select held.id from held)
-     order by candidate.place)
-$$;
+-- Of jobs of a queue that somebody is about to take, those that nobody is changing: whoever changes or takes a unique job locks its row.
+-- A queue without unique jobs pays one probe.
+create function {{schema}}.untouched(queue text, candidates bigint[]) returns bigint[] language plpgsql as $$
+begin
+  if not exists (select from {{schema}}.jobs as j where j.queue_name = queue and j.unique_key is not null and j.failed_at is null) then
+    return candidates;
+  end if;
+  return (
+    with held as materialized (
+      select j.id from {{schema}}.jobs as j
+       where j.id = any (candidates) and j.unique_key is not null and j.run_at is null for update skip locked
+    )
+    select array(
+      select j.id
+        from unnest(candidates) with ordinality as candidate(id, place) join {{schema}}.jobs as j on j.id = candidate.id
+       where j.unique_key is null or j.id in (select held.id from held)
+       order by candidate.place));
+end $$;
 
 -- Finds what claims of ungrouped jobs cannot see: lanes of priorities that are new, and jobs that committed behind a lane's head because
 -- their transaction overlapped a claim. The lane is locked first, so that the search, whose snapshot is taken afterwards, sees every lease.
@@ -675,11 +681,11 @@ begin
         from pg_current_snapshot() as s;
       complete := cardinality(ids) < wanted.l;
       if ids <> '{}' then
-        free_ids := {{schema}}.untouched(ids);
+        free_ids := {{schema}}.untouched(wanted.q, ids);
         complete := complete and free_ids = ids;
         -- One that was replaced since it was found has a new place, beyond the head: claims find it there.
         ids := array(select j.id from {{schema}}.jobs as j where j.id = any (free_ids) and j.seq <= gate.head order by j.seq);
-        select taken.lease, taken.jobs into lease, jobs from {{schema}}.lease_jobs(worker, wanted.q, gate.priority, ids) as taken;
+        select taken.lease, taken.jobs into lease, jobs from {{schema}}.lease_jobs(worker, wanted.q, ids, gate.priority) as taken;
         if lease is not null then
           queue := wanted.q;
           lane := gate.priority;
@@ -700,23 +706,24 @@ begin
   return next;
 end $$;
 
--- Records that a worker has these jobs of a lane, in this order. Whoever calls has locked what guards them.
-create function {{schema}}.lease_jobs(worker integer, queue text, lane smallint, candidates bigint[], out lease bigint, out jobs text)
-language plpgsql as $$
-begin
+-- Records that a worker has these jobs, in this order: a lease for each lane they are in, or of one lane alone. Whoever calls has locked
+-- what guards them.
+create function {{schema}}.lease_jobs(worker integer, queue text, candidates bigint[], lane smallint default null)
+returns table (of_lane smallint, lease bigint, jobs text) language sql rows 1 as $$
   with found as materialized (
-    select j as job, candidate.place
+    select j as job, j.priority, candidate.place
       from unnest(candidates) with ordinality as candidate(id, place) join {{schema}}.jobs as j on j.id = candidate.id
-     where j.run_at is null and j.priority = lane
+     where j.run_at is null and (lane is null or j.priority = lane)
   ), written as (
     insert into {{schema}}.leases (worker_id, queue_name, priority, seqs, ids)
-    select worker, lease_jobs.queue, lane, array_agg((found.job).seq), array_agg((found.job).id) from found having count(*) > 0
-    returning id
+    select worker, queue, found.priority, array_agg((found.job).seq), array_agg((found.job).id) from found group by found.priority
+    returning id, priority
   )
-  select written.id, (select '[' || string_agg({{schema}}.job_tuple(found.job), ',' order by found.place) || ']' from found)
-    into lease, jobs
-    from written;
-end $$;
+  select written.priority, written.id, '[' || string_agg({{schema}}.job_tuple(found.job), ',' order by found.place) || ']'
+    from written join found on found.priority = written.priority
+   group by written.priority, written.id
+   order by written.priority
+$$;
 
 -- Takes jobs that the claim of plain ones leaves alone: those of queues with limits, and those in groups. The row of the queue is locked
 -- first: what is counted after that, on a snapshot younger than the lock, is how it is, whatever other workers do.
@@ -732,6 +739,7 @@ declare
   part text;
   by_group jsonb;
   running integer;
+  has_groups boolean;
   leased bigint[];
   rate record;
   grouped record;
@@ -757,12 +765,18 @@ begin
       continue;
     end if;
 
-    select coalesce(sum(r.n), 0), coalesce(jsonb_object_agg(r.group_key, r.n) filter (where r.group_key is not null), '{}')
-      into running, by_group
-      from (select j.group_key, count(*) as n
-              from {{schema}}.leases as l cross join lateral unnest(l.seqs, l.ids) as h(seq, id)
-              join {{schema}}.jobs as j on j.id = h.id and j.seq = h.seq
-             where l.queue_name = wanted.name group by 1) as r;
+    by_group := '{}';
+    has_groups := exists (select from {{schema}}.jobs as j where j.queue_name = wanted.name and j.run_at is null and j.group_key is not null);
+    -- At most: a lease still names those of its jobs that have ended. They are counted one by one where that matters.
+    select coalesce(sum(cardinality(l.seqs)), 0) into running from {{schema}}.leases as l where l.queue_name = wanted.name;
+    if has_groups or running + wanted.most > q.max_running then
+      select coalesce(sum(r.n), 0), coalesce(jsonb_object_agg(r.group_key, r.n) filter (where r.group_key is not null), '{}')
+        into running, by_group
+        from (select j.group_key, count(*) as n
+                from {{schema}}.leases as l cross join lateral unnest(l.seqs, l.ids) as h(seq, id)
+                join {{schema}}.jobs as j on j.id = h.id and j.seq = h.seq
+               where l.queue_name = wanted.name group by 1) as r;
+    end if;
     leased := array(select unnest(l.seqs) from {{schema}}.leases as l where l.queue_name = wanted.name);
     room := least(wanted.most, coalesce(q.max_running - running, wanted.most));
     if q.rate_limit is not null and not q.rate_by_group then
@@ -783,23 +797,26 @@ begin
     foreach part in array case when random() < 0.5 then '{lanes,groups}' else '{groups,lanes}' end::text[] loop
       if part = 'lanes' and q.limited then
         picked := picked || {{schema}}.pick_ungrouped(wanted.name, room - cardinality(picked), leased, alone);
-      elsif part = 'groups' then
+      elsif part = 'groups' and has_groups then
         select * into grouped from {{schema}}.pick_grouped(q, room - cardinality(picked), wanted.free, by_group, leased, alone);
         picked := picked || grouped.ids;
         wait_ms := grouped.wait_ms;
       end if;
     end loop;
     if picked <> '{}' then
-      for lane in select distinct j.priority from {{schema}}.jobs as j where j.id = any (picked) order by 1 loop
-        select taken.lease, taken.jobs into lease, jobs from {{schema}}.lease_jobs(worker, wanted.name, lane, picked) as taken;
-        continue when lease is null;
+      for lane, lease, jobs in
+        select taken.of_lane, taken.lease, taken.jobs from {{schema}}.lease_jobs(worker, wanted.name, picked) as taken
+      loop
         return next;
       end loop;
       -- Last: what is counted as a start must not be earlier than it was.
-      if q.rate_limit is not null then
+      if q.rate_limit is not null and q.rate_by_group then
         insert into {{schema}}.starts (queue_name, group_key, started_at, jobs)
-        select wanted.name, case when q.rate_by_group then coalesce(j.group_key, '') else '' end, clock_timestamp(), count(*)
+        select wanted.name, coalesce(j.group_key, ''), clock_timestamp(), count(*)
           from {{schema}}.jobs as j where j.id = any (picked) group by 2;
+      elsif q.rate_limit is not null then
+        insert into {{schema}}.starts (queue_name, group_key, started_at, jobs)
+        values (wanted.name, '', clock_timestamp(), cardinality(picked));
       end if;
     end if;
     if wait_ms is not null then
@@ -852,14 +869,14 @@ begin
     with taken as materialized (
       select j.id, j.seq from {{schema}}.jobs as j
        where j.queue_name = queue and j.priority = gate.priority and j.run_at is null and j.group_key is null and j.run_alone = alone and j.seq > gate.low
-         and j.seq <> all (leased)
+         and j.seq not in (select unnest(leased))
        order by j.seq
        limit most - cardinality(picked)
     )
     select array(select taken.id from taken order by taken.seq), (select max(taken.seq) from taken), pg_snapshot_xmin(s), pg_snapshot_xmax(s)
       into found_ids, last, now_xmin, now_xmax
       from pg_current_snapshot() as s;
-    free_ids := {{schema}}.untouched(found_ids);
+    free_ids := {{schema}}.untouched(queue, found_ids);
     -- Everything up to `last`, or everything there is, has been handed out.
     if (cardinality(picked) + cardinality(found_ids) < most or gate.mark <= last) and now_xmin >= gate.mark_xmax and not alone
        and free_ids = found_ids
@@ -937,7 +954,7 @@ begin
       wait_ms := least(wait_ms, rate.wait_ms);
       continue when allowed <= 0;
     end if;
-    member := {{schema}}.untouched({{schema}}.group_heads(q, at_group, slots, allowed, leased, ids, alone));
+    member := {{schema}}.untouched(q.name, {{schema}}.group_heads(q, at_group, slots, allowed, leased, ids, alone));
     continue when member = '{}';
     gained := true;
     ids := ids || member;
@@ -980,7 +997,7 @@ begin
       queue := candidate.queue_name;
       lane := candidate.priority;
       select taken.lease, taken.jobs into lease, jobs
-        from {{schema}}.lease_jobs(worker, queue, lane, {{schema}}.untouched(ids)) as taken;
+        from {{schema}}.lease_jobs(worker, queue, {{schema}}.untouched(queue, ids), lane) as taken;
     end if;
     if lease is not null then
       return next;
