@@ -197,10 +197,12 @@ export type {
   JobFilter,
   ListFilter,
   LiveState,
+  PayloadMatch,
   RedriveFilter,
   ReprocessFilter,
   RetryFilter,
 } from './engine/admin/job-filter.js';
+export { FILTER_QUALIFIERS, parseFilter, type ParseFilterOptions } from './engine/admin/filter-text.js';
 export type {
   EndedFacts,
   Explanation,
@@ -276,6 +278,7 @@ export {
   EmitOutcomeUnknownError,
   EnqueueOutcomeUnknownError,
   InvalidBatchResultError,
+  InvalidFilterError,
   InvalidHandlerError,
   InvalidOptionsError,
   InvalidPayloadError,

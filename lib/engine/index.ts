@@ -74,11 +74,13 @@ export type {
   EndedState,
   JobFilter,
   ListFilter,
+  PayloadMatch,
   LiveState,
   RedriveFilter,
   ReprocessFilter,
   RetryFilter,
 } from './admin/job-filter.js';
+export { FILTER_QUALIFIERS, parseFilter, type ParseFilterOptions } from './admin/filter-text.js';
 export type { Reprocessed } from './job/reprocessed.js';
 export type { DeadLetter } from './job/dead-letter.js';
 export type { AttemptError, JobRecord } from './job/job-record.js';

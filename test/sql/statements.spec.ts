@@ -25,6 +25,15 @@ const MATCH = [
   'double precision',
   'jsonb',
   'text',
+  'timestamp with time zone',
+  'timestamp with time zone',
+  'text',
+  'text',
+  'text',
+  'text',
+  'integer',
+  'integer',
+  'jsonb',
 ];
 const FIND = { takes: [...MATCH, 'bigint', 'bigint', 'bigint'], gives: { id: 'text', seq: 'text' } };
 const COUNT = { takes: FIND.takes, gives: { count: 'bigint', ids: 'text[]' } };
