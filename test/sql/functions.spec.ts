@@ -41,8 +41,11 @@ const TESTED_HERE = [
 ];
 /** By test/integration, on schemas of other names. */
 const TESTED_BY_ENGINES = [
+  'look_at_queue',
+  'add_counts',
   'age_jobs',
   'apply_effects',
+  'begin_snapshot',
   'begin_wait',
   'cancel',
   'cancel_held',
@@ -94,6 +97,10 @@ const TESTED_BY_ENGINES = [
   'version_in',
   'watch_events',
   'workers_of',
+  'prune_stats',
+  'record_stats',
+  'store_snapshot',
+  'sum_counts',
 ];
 /** By retry-functions.spec.ts. */
 const TESTED_WITH_RETRIES = [

@@ -77,6 +77,8 @@ export interface ListJobsArgs extends MatchArgs {
   /** Before this id; `null` for the newest. */
   readonly before: string | null;
   readonly limit: number;
+  /** Among so many of the newest ids only; `null`: among all. */
+  readonly window: string | null;
 }
 
 const page = (tables: Tables, jobs: string) => `(
@@ -86,6 +88,7 @@ const page = (tables: Tables, jobs: string) => `(
            and ($19::text[] is null or job.state = any ($19::text[]))
            and ($19::text[] is distinct from '{failed}' or job.failed_at is not null)
            and ($20::bigint is null or job.id < $20::bigint)
+           and ($22::bigint is null or job.id > (select ids.last_value from ${tables.schema}.jobs_id_seq as ids) - $22::bigint)
          order by job.id desc
          limit $21::bigint)`;
 
@@ -96,5 +99,5 @@ export const listJobs = statement<ListJobsArgs, JobRow>({
       from (${page(tables, live(tables))} union all ${page(tables, kept(tables))}) as found
      order by found.id desc
      limit $21::bigint`,
-  values: (args) => [...matchValues(args), args.states, args.before, args.limit],
+  values: (args) => [...matchValues(args), args.states, args.before, args.limit, args.window],
 });
