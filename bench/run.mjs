@@ -6,6 +6,7 @@ import { drain } from './drain.mjs';
 import { enqueueAtOnce, enqueueByCallers, enqueueMany } from './enqueue.mjs';
 import { idleStatements } from './idle.mjs';
 import { latencyAcrossProcesses, latencyInProcess } from './latency.mjs';
+import { overview } from './overview.mjs';
 import { quantile, spread } from './statistics.mjs';
 
 const quick = process.argv.includes('--quick');
@@ -122,6 +123,10 @@ try {
     'transactions/s',
     [await idleStatements(database, 10, quick ? 10 : 60)],
     2,
+  );
+  reportLatency(
+    `overview of ${(JOBS * 10).toLocaleString('en')} jobs`,
+    await overview(database, { jobs: JOBS * 10, samples: SAMPLES / 10 }),
   );
 } finally {
   await database.stop();

@@ -154,6 +154,24 @@ export type {
 } from './engine/publisher/batch.js';
 export type { BatchRecord } from './engine/admin/batch-admin.js';
 export type { WatchedEvent, WatchFilter } from './engine/admin/event-watch.js';
+export type {
+  OverviewOptions,
+  Quantiles,
+  SeriesOptions,
+  SeriesPoint,
+  StatsAdmin,
+} from './engine/admin/stats-admin.js';
+export type { Happened, Overview, Problem, ProblemKind, QueueOverview } from './engine/admin/overview.js';
+export type { FailureAdmin, FailureFilter, FailureGroup } from './engine/admin/failure-admin.js';
+export type {
+  Operation,
+  OperationAction,
+  OperationAdmin,
+  OperationRequest,
+  OperationState,
+} from './engine/admin/operation-admin.js';
+export type { AuditAction, AuditAdmin, AuditEntry, AuditPage } from './engine/admin/audit-admin.js';
+export type { SystemAdmin, SystemRecord, TableRecord } from './engine/admin/system-admin.js';
 export type { CallOptions } from './engine/publisher/publisher.js';
 export type { ResultOptions } from './engine/publisher/result-watch.js';
 
@@ -177,11 +195,12 @@ export type {
   ScheduleOptions,
   ScheduleTiming,
 } from './engine/schedule/schedule-definition.js';
-export type { BulkResult } from './engine/admin/bulk-change.js';
+export type { BulkControl, BulkResult } from './engine/admin/bulk-change.js';
 export type {
   BulkOptions,
   CancelResult,
   JobAdmin,
+  JobCount,
   JobPage,
   PageOptions,
   ReadOptions,
@@ -197,10 +216,12 @@ export type {
   JobFilter,
   ListFilter,
   LiveState,
+  PayloadMatch,
   RedriveFilter,
   ReprocessFilter,
   RetryFilter,
 } from './engine/admin/job-filter.js';
+export { FILTER_QUALIFIERS, parseFilter, type ParseFilterOptions } from './engine/admin/filter-text.js';
 export type {
   EndedFacts,
   Explanation,
@@ -276,6 +297,7 @@ export {
   EmitOutcomeUnknownError,
   EnqueueOutcomeUnknownError,
   InvalidBatchResultError,
+  InvalidFilterError,
   InvalidHandlerError,
   InvalidOptionsError,
   InvalidPayloadError,

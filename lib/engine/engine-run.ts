@@ -14,6 +14,7 @@ import { VersionKeeper } from './maintenance/version-keeper.js';
 import { EventRecorder } from './maintenance/event-recorder.js';
 import { EventDeliverer } from './maintenance/event-deliverer.js';
 import { Rescuer } from './maintenance/rescuer.js';
+import { SnapshotTaker } from './maintenance/snapshot-taker.js';
 import type { ResolvedOptions } from './options.js';
 import type { EncodedSchedule } from './schedule/schedule-definition.js';
 import { Promoter } from './scheduler/promoter.js';
@@ -54,6 +55,7 @@ export class EngineRun implements Service {
   readonly #deliverer: EventDeliverer;
   readonly #versions: VersionKeeper;
   readonly #recorder: EventRecorder;
+  readonly #snapshots: SnapshotTaker;
 
   constructor(private readonly options: EngineRunOptions) {
     const { database, events, resolved, scope } = options;
@@ -114,13 +116,16 @@ export class EngineRun implements Service {
       mayRescue: () => this.#worker.steady,
       queues: () => this.#worker.queues,
       onReady: (queue) => this.#worker.hint(queue),
+      onFailed: (queue) => this.#worker.failedElsewhere(queue),
       onAlone: () => this.#worker.aloneFound(),
     });
     this.#expirer = new Expirer({
       session: this.#session,
       events,
       intervalMs: resolved.lease.heartbeatMs,
+      onFailed: (queue) => this.#worker.failedElsewhere(queue),
     });
+    this.#snapshots = new SnapshotTaker({ session: this.#session, events });
     this.#listener = resolved.listen.enabled ? this.#createListener() : undefined;
   }
 
@@ -189,6 +194,7 @@ export class EngineRun implements Service {
       this.#recorder,
       this.#worker,
       this.#pruner,
+      this.#snapshots,
       this.#scheduler,
     ];
   }

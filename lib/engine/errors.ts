@@ -28,6 +28,30 @@ export class InvalidOptionsError extends TaskmasterError {
   }
 }
 
+/** A filter in words, as in `queue:mail state:failed`, cannot be understood. */
+export class InvalidFilterError extends TaskmasterError {
+  readonly code = 'TM_INVALID_FILTER';
+
+  /**
+   * @param text the filter
+   * @param position where in it the problem begins, counted from 0
+   * @param length how many characters it takes
+   */
+  constructor(
+    readonly text: string,
+    readonly position: number,
+    readonly length: number,
+    readonly reason: string,
+  ) {
+    super(`Invalid filter at ${position + 1}: ${reason}`);
+  }
+
+  /** The filter, and marks below what is wrong: for terminals. */
+  get marked(): string {
+    return `${this.text}\n${' '.repeat(this.position)}${'^'.repeat(Math.max(1, this.length))}`;
+  }
+}
+
 /** A payload would not survive JSON. Only the call that carried it fails. */
 export class InvalidPayloadError extends TaskmasterError {
   readonly code = 'TM_INVALID_PAYLOAD';

@@ -25,6 +25,24 @@ export type {
 } from './publisher/batch.js';
 export type { BatchRecord } from './admin/batch-admin.js';
 export type { WatchedEvent, WatchFilter } from './admin/event-watch.js';
+export type {
+  OverviewOptions,
+  Quantiles,
+  SeriesOptions,
+  SeriesPoint,
+  StatsAdmin,
+} from './admin/stats-admin.js';
+export type { Happened, Overview, Problem, ProblemKind, QueueOverview } from './admin/overview.js';
+export type { FailureAdmin, FailureFilter, FailureGroup } from './admin/failure-admin.js';
+export type {
+  Operation,
+  OperationAction,
+  OperationAdmin,
+  OperationRequest,
+  OperationState,
+} from './admin/operation-admin.js';
+export type { AuditAction, AuditAdmin, AuditEntry, AuditPage } from './admin/audit-admin.js';
+export type { SystemAdmin, SystemRecord, TableRecord } from './admin/system-admin.js';
 export type { ResultOptions } from './publisher/result-watch.js';
 export type {
   EnqueuedJob,
@@ -56,10 +74,11 @@ export { WorkerAdmin } from './admin/worker-admin.js';
 export type { WorkerFilter, WorkerRecord } from './admin/worker-admin.js';
 export type { EndedFacts, Explanation, Reason, ReasonCode, ReasonFacts } from './admin/explain/reason.js';
 export { JobAdmin } from './admin/job-admin.js';
-export type { BulkResult } from './admin/bulk-change.js';
+export type { BulkControl, BulkResult } from './admin/bulk-change.js';
 export type {
   BulkOptions,
   CancelResult,
+  JobCount,
   JobPage,
   PageOptions,
   ReadOptions,
@@ -74,11 +93,13 @@ export type {
   EndedState,
   JobFilter,
   ListFilter,
+  PayloadMatch,
   LiveState,
   RedriveFilter,
   ReprocessFilter,
   RetryFilter,
 } from './admin/job-filter.js';
+export { FILTER_QUALIFIERS, parseFilter, type ParseFilterOptions } from './admin/filter-text.js';
 export type { Reprocessed } from './job/reprocessed.js';
 export type { DeadLetter } from './job/dead-letter.js';
 export type { AttemptError, JobRecord } from './job/job-record.js';

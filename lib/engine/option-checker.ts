@@ -144,7 +144,8 @@ function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
-function suggestion(key: string, known: readonly string[]): string {
+/** What to write instead of an unknown name. */
+export function suggestion(key: string, known: readonly string[]): string {
   const [best] = known
     .map((name) => ({ name, distance: editDistance(key.toLowerCase(), name.toLowerCase()) }))
     .filter(({ name, distance }) => distance <= Math.max(1, Math.floor(name.length / 3)))

@@ -265,15 +265,15 @@ export class Taskmaster {
   }
 
   /** For single statements; waits for a lazy connection. */
-  #statements(): StatementPool {
+  #statements({ whileClosing = false } = {}): StatementPool {
     return new StatementPool({
       pool: this.#database.clients,
       tables: this.#database.tables,
       named: () => this.#database.named,
       target: () => this.#database.target,
       ready: async (operation) => {
-        if (this.#closing !== undefined) throw new ClosedError(operation);
-        await this.open();
+        if (this.#closing === undefined) return this.open();
+        if (!whileClosing) throw new ClosedError(operation);
       },
     });
   }
@@ -281,8 +281,10 @@ export class Taskmaster {
   #createAdmin(statements: StatementPool): Admin {
     return new Admin({
       statements,
+      lastStatements: this.#statements({ whileClosing: true }),
       pool: this.#database.clients,
       tables: this.#database.tables,
+      schema: this.options.schema,
       events: this.events,
       maxPayloadBytes: this.options.maxPayloadBytes,
       rulesOf: (queue) => this.#handlers.rulesOf(queue),
@@ -418,6 +420,7 @@ export class Taskmaster {
   async #shutDown(): Promise<void> {
     await this.stop();
     await this.#watch.close();
+    await this.admin.operations.close();
     await this.publisher.close();
     await this.#database.close();
   }

@@ -38,4 +38,29 @@ export class TaskmasterAdmin {
   get batches(): Admin['batches'] {
     return this.#admin.batches;
   }
+
+  /** Numbers: the overview of all queues, and series for charts. */
+  get stats(): Admin['stats'] {
+    return this.#admin.stats;
+  }
+
+  /** Failed jobs by what their errors have in common: list. */
+  get failures(): Admin['failures'] {
+    return this.#admin.failures;
+  }
+
+  /** Changes of many jobs that are followed and can be stopped: begin, get, list, cancel. */
+  get operations(): Admin['operations'] {
+    return this.#admin.operations;
+  }
+
+  /** Who did what by hand: list, write. */
+  get audit(): Admin['audit'] {
+    return this.#admin.audit;
+  }
+
+  /** The database and the schema: get. */
+  get system(): Admin['system'] {
+    return this.#admin.system;
+  }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { StatementPool } from '../../lib/engine/connection/statement-pool.js';
-import { defineQueue, JobAdmin, type JobFilter, reject } from '../../lib/engine/index.js';
+import { defineQueue, JobAdmin, type JobFilter, parseFilter, reject } from '../../lib/engine/index.js';
 import { tablesOf } from '../../lib/engine/sql/tables.js';
 import { openEngine } from '../support/engine.js';
 import { gate } from '../support/gate.js';
@@ -170,6 +170,35 @@ describe('jobs.list', () => {
       tagged: await failed({ meta: '{"tags": ["a", "b", "x"]}', failed_at: '2026-03-01' }),
     };
     const { jobs: page } = await jobs.list(filter);
+    expect(page.map((job) => job.id)).toEqual(found.map((name) => ids[name]).toReversed());
+  });
+
+  const fields: [filter: string, found: string[]][] = [
+    ['payload.user.id:42', ['number', 'text']],
+    ['payload.user.id:42 payload.list.1:b', ['text']],
+    ['payload.user:42', []],
+    ['key:k', ['keyed']],
+    ['group:g', ['grouped']],
+    ['attempts:>=3', ['reset', 'timeout']],
+    ['attempts:<1 created:<2021-01-01', ['old']],
+    ['created:>2019-01-01 created:<2021-01-01', ['old']],
+    ['error:"connection RESET"', ['reset']],
+    ['error:econnreset', ['reset']],
+    ['error:%', []],
+  ];
+
+  it.each(fields)('finds %s', async (text, found) => {
+    const { jobs, table, failed } = await setup();
+    const ids: Record<string, string> = {
+      number: await table.insert('mail', { payload: '{"user": {"id": 42}, "list": ["a", "c"]}' }),
+      text: await table.insert('mail', { payload: '{"user": {"id": "42"}, "list": ["a", "b"]}' }),
+      keyed: await table.insert('mail', { unique_key: 'k' }),
+      grouped: await table.insert('mail', { group_key: 'g' }),
+      old: await table.insert('mail', { created_at: '2020-01-01' }),
+      reset: await failed({ last_error: error({ code: 'ECONNRESET', message: 'Connection reset by peer' }) }),
+      timeout: await failed({ last_error: error({ name: 'TimeoutError' }) }),
+    };
+    const { jobs: page } = await jobs.list(parseFilter(text));
     expect(page.map((job) => job.id)).toEqual(found.map((name) => ids[name]).toReversed());
   });
 

@@ -26,6 +26,9 @@ const TESTED_HERE = [
   'claim_alone',
   'doorbell',
   'enqueue',
+  'error_fingerprint',
+  'error_frame',
+  'error_pattern',
   'fire_schedules',
   'release_schedule_jobs',
   'requeue',
@@ -38,8 +41,11 @@ const TESTED_HERE = [
 ];
 /** By test/integration, on schemas of other names. */
 const TESTED_BY_ENGINES = [
+  'look_at_queue',
+  'add_counts',
   'age_jobs',
   'apply_effects',
+  'begin_snapshot',
   'begin_wait',
   'cancel',
   'cancel_held',
@@ -91,6 +97,10 @@ const TESTED_BY_ENGINES = [
   'version_in',
   'watch_events',
   'workers_of',
+  'prune_stats',
+  'record_stats',
+  'store_snapshot',
+  'sum_counts',
 ];
 /** By retry-functions.spec.ts. */
 const TESTED_WITH_RETRIES = [
@@ -120,6 +130,40 @@ describe('the functions of a schema with another name, on an empty search path',
     expect(functions.map((row) => row.name)).toEqual(
       [...TESTED_HERE, ...TESTED_BY_ENGINES, ...TESTED_WITH_RETRIES].toSorted(),
     );
+  });
+
+  it('error_fingerprint() is the same for errors that differ in ids, numbers, quotes and lines only', async () => {
+    const { client } = await setup();
+    const fingerprintOf = async (message: string, at: string, name = 'Error') => {
+      const error = { name, message, stack: `${name}: ${message}\n    at ${at}\n    at b (/app/b.js:1:1)` };
+      const { rows } = await client.query<{ it: string }>(`select "order".error_fingerprint($1) as it`, [
+        error,
+      ]);
+      return rows[0]?.it;
+    };
+    const one = await fingerprintOf(`Order 81 of "a" at 0xff has no 5f3a9c17`, 'send (/app/a.js:10:5)');
+    expect(one).toMatch(/^[0-9a-f]{16}$/);
+    expect(await fingerprintOf(`Order 9 of "bc" at 0x1 has no 77b1`, 'send (/app/a.js:11:9)')).toBe(one);
+    expect(await fingerprintOf(`Order 81 of "a" at 0xff is no 5f3a9c17`, 'send (/app/a.js:10:5)')).not.toBe(
+      one,
+    );
+    expect(await fingerprintOf(`Order 81 of "a" at 0xff has no 5f3a9c17`, 'save (/app/a.js:10:5)')).not.toBe(
+      one,
+    );
+    expect(
+      await fingerprintOf(`Order 1 of "a" at 0xff has no 1`, 'send (/app/a.js:1:5)', 'TypeError'),
+    ).not.toBe(one);
+    const uuids = ['3f2504e0-4f89-11d3-9a0c-0305e82c3301', '00000000-0000-4000-8000-000000000000'];
+    expect(await fingerprintOf(uuids[0]!, 'x')).toBe(await fingerprintOf(uuids[1]!, 'x'));
+  });
+
+  it('error_fingerprint() of what is no error is nothing', async () => {
+    const { run } = await setup();
+    expect(
+      await run(`select "order".error_fingerprint(null) as a, "order".error_fingerprint('"text"') as b`),
+    ).toEqual([{ a: null, b: null }]);
+    const [bare] = await run<{ it: string }>(`select "order".error_fingerprint('{}') as it`);
+    expect(bare?.it).toMatch(/^[0-9a-f]{16}$/);
   });
 
   it('enqueue() stores a job', async () => {

@@ -26,6 +26,14 @@ export interface Finders<Args extends FindArgs = FindArgs> {
 /** Which jobs are meant, as the statements that find them take it. */
 export type Match<Args extends FindArgs> = Omit<Args, 'after' | 'until' | 'limit'>;
 
+/** How a change of many jobs is followed, and stopped. */
+export interface BulkControl {
+  /** Part by part: so many jobs have been changed until now. */
+  readonly onPart?: (changed: number) => void | Promise<void>;
+  /** When it aborts, the next part is not begun; `more` says whether anything was left. */
+  readonly signal?: AbortSignal;
+}
+
 /** Jobs in one statement. */
 const CHUNK = 500;
 /** How many ids are told. */
@@ -45,13 +53,17 @@ export class BulkChange<Args extends FindArgs = FindArgs> {
 
   /** @param apply changes the jobs it is given, as far as they are as they were found; answers with the ids of those it has changed */
   async run(
-    { dryRun = false, limit }: { readonly dryRun?: boolean; readonly limit?: number },
+    {
+      dryRun = false,
+      limit,
+      ...control
+    }: BulkControl & { readonly dryRun?: boolean; readonly limit?: number },
     apply: (found: readonly FoundJob[]) => Promise<readonly string[]>,
   ): Promise<BulkResult> {
     const [newest] = await this.statements.run(this.operation, this.finders.newest ?? newestJob, undefined);
     const until = newest?.id ?? null;
     if (until === null) return { count: 0, ids: [], more: false };
-    return dryRun ? this.#counted(until, limit) : this.#changed(until, limit, apply);
+    return dryRun ? this.#counted(until, limit) : this.#changed(until, limit, apply, control);
   }
 
   /** Counts one more than are asked for, to know whether there are more. */
@@ -67,6 +79,7 @@ export class BulkChange<Args extends FindArgs = FindArgs> {
     until: string,
     limit = Infinity,
     apply: (found: readonly FoundJob[]) => Promise<readonly string[]>,
+    { onPart, signal }: BulkControl,
   ): Promise<BulkResult> {
     const ids: string[] = [];
     let count = 0;
@@ -74,11 +87,13 @@ export class BulkChange<Args extends FindArgs = FindArgs> {
     for (;;) {
       const wanted = Math.min(CHUNK, limit - count);
       const found = await this.#find(after, until, Math.max(wanted, 1));
-      if (found.length === 0 || wanted === 0) return { count, ids, more: found.length > 0 };
+      if (found.length === 0 || wanted === 0 || signal?.aborted === true)
+        return { count, ids, more: found.length > 0 };
       const changed = await apply(found);
       count += changed.length;
       ids.push(...changed.slice(0, TOLD_IDS - ids.length));
       after = (found.at(-1) as FoundJob).id;
+      await onPart?.(count);
       if (found.length < wanted) return { count, ids, more: false };
     }
   }

@@ -4,9 +4,10 @@ import { encodeJson } from '../codec/json-codec.js';
 import type { StatementPool } from '../connection/statement-pool.js';
 import { InvalidPayloadError } from '../errors.js';
 import type { JobRecord } from '../job/job-record.js';
+import type { JobState } from '../job/job-state.js';
 import type { AnyQueue } from '../job/queue.js';
 import { queueNameOf } from '../job/queue-name.js';
-import { boolean, callable, integer, problemsOf, throwProblems } from '../option-checker.js';
+import { boolean, callable, check, integer, problemsOf, throwProblems } from '../option-checker.js';
 import type { Checks } from '../option-checker.js';
 import { queueReference } from '../option-checks.js';
 import { MAX_DELAY_MS } from '../retry/retry-delay.js';
@@ -20,9 +21,16 @@ import {
   findScheduledJobs,
   findWaitingJobs,
 } from '../sql/find-jobs.js';
-import { cancelJobs, countLiveJobs, findLiveJobs, type FindLiveArgs } from '../sql/cancel-jobs.js';
+import {
+  cancelJobs,
+  countLiveJobs,
+  findLiveJobs,
+  type FindLiveArgs,
+  removeJobs,
+} from '../sql/cancel-jobs.js';
 import { explainJob } from '../sql/explain-job.js';
 import { type JobRow, listJobs, readJobs } from '../sql/read-jobs.js';
+import type { CountedState } from '../sql/read-queues.js';
 import { redriveJobs, removeJob } from '../sql/redrive-jobs.js';
 import {
   countKeptJobs,
@@ -32,7 +40,14 @@ import {
   reprocessJobs,
 } from '../sql/reprocess-jobs.js';
 import { requeueJobs, retryJobs } from '../sql/retry-jobs.js';
-import { BulkChange, type BulkResult, type Finders, type FoundJob, TOLD_IDS } from './bulk-change.js';
+import {
+  BulkChange,
+  type BulkControl,
+  type BulkResult,
+  type Finders,
+  type FoundJob,
+  TOLD_IDS,
+} from './bulk-change.js';
 import { decryptedJob } from './decrypted-job.js';
 import { explanationOf } from './explain/explanation.js';
 import type { Explanation } from './explain/reason.js';
@@ -65,7 +80,7 @@ export interface JobAdminOptions {
 }
 
 /** Options of everything that changes many jobs. */
-export interface BulkOptions {
+export interface BulkOptions extends BulkControl {
   /** Changes nothing; answers with how many jobs match, and the first of them. @default false */
   readonly dryRun?: boolean;
   /** At most so many jobs. @default all of them */
@@ -129,12 +144,26 @@ export interface PageOptions extends ReadOptions {
   readonly cursor?: string;
   /** At most so many jobs, up to 1,000. @default 100 */
   readonly limit?: number;
+  /** Looks among so many of the newest ids only: what cannot use an index is bounded so. @default all */
+  readonly window?: number;
+}
+
+/** How many jobs match. */
+export interface JobCount {
+  readonly count: number;
+  /** There are at least as many: counting has stopped. */
+  readonly capped: boolean;
 }
 
 const PAGE = 100;
 const LARGEST_PAGE = 1_000;
 
-const BULK_CHECKS = { dryRun: boolean, limit: integer(1, Number.MAX_SAFE_INTEGER) } satisfies Checks;
+const BULK_CHECKS = {
+  dryRun: boolean,
+  limit: integer(1, Number.MAX_SAFE_INTEGER),
+  onPart: callable,
+  signal: check('an AbortSignal', (value) => value instanceof AbortSignal),
+} satisfies Checks;
 const REQUEUE_CHECKS = {
   ...BULK_CHECKS,
   payload: () => {},
@@ -149,7 +178,14 @@ const PAGE_CHECKS = {
   ...READ_CHECKS,
   cursor: jobId,
   limit: integer(1, LARGEST_PAGE),
+  window: integer(1, Number.MAX_SAFE_INTEGER),
 } satisfies Checks;
+
+const COUNT_UP_TO = 10_000;
+const COUNT_CHECKS = { countUpTo: integer(1, 1_000_000) } satisfies Checks;
+const REMOVABLE: readonly CountedState[] = ['ready', 'scheduled', 'blocked', 'failed'];
+const NONE: BulkResult = Object.freeze({ count: 0, ids: [], more: false });
+const NOTHING = () => Promise.resolve([]);
 
 /** Of jobs that are kept: nothing happens to them. */
 const NO_TOKEN = '0';
@@ -182,13 +218,14 @@ export class JobAdmin {
   async list(filter: ListFilter = {}, page: PageOptions = {}): Promise<JobPage> {
     checkListFilter('jobs.list', filter);
     throwProblems('jobs.list', problemsOf(page, PAGE_CHECKS));
-    const { cursor, limit = PAGE } = page;
+    const { cursor, limit = PAGE, window } = page;
     const { state, ...rest } = filter;
     const rows = await this.options.statements.run('jobs.list', listJobs, {
       ...matchOf(rest),
       states: state === undefined ? null : [state].flat(),
       before: cursor ?? null,
       limit,
+      window: window === undefined ? null : String(window),
     });
     const jobs = await Promise.all(rows.map((row) => this.#read(row, page)));
     return { jobs, cursor: jobs.length < limit ? undefined : jobs.at(-1)?.id };
@@ -320,6 +357,53 @@ export class JobAdmin {
     return explanationOf(row);
   }
 
+  /**
+   * How many jobs match, as far as `countUpTo`, those that are kept included.
+   *
+   * @param countUpTo 1 to 1,000,000
+   */
+  async count(
+    filter: ListFilter = {},
+    { countUpTo = COUNT_UP_TO }: { countUpTo?: number } = {},
+  ): Promise<JobCount> {
+    checkListFilter('jobs.count', filter);
+    throwProblems('jobs.count', problemsOf({ countUpTo }, COUNT_CHECKS));
+    const { state, ...rest } = filter;
+    const states = state === undefined ? null : [state].flat();
+    const options = { dryRun: true, limit: countUpTo };
+    const live = states?.filter(isCounted) ?? [...LIVE_STATES, 'failed' as const];
+    const { statements } = this.options;
+    const bulk = new BulkChange('jobs.count', statements, LIVE, { ...matchOf(rest), states: live });
+    const unended = live.length === 0 ? NONE : await bulk.run(options, NOTHING);
+    const kept = { ...matchOf(rest), states, again: true };
+    const ended = await new BulkChange('jobs.count', statements, KEPT, kept).run(options, NOTHING);
+    const count = unended.count + ended.count;
+    return { count: Math.min(count, countUpTo), capped: unended.more || ended.more || count > countUpTo };
+  }
+
+  /**
+   * Deletes jobs that do not run, whatever their state: all that match, but not those that run and those that are kept.
+   *
+   * @throws InvalidOptionsError listing every problem
+   */
+  async remove(filter: ListFilter, options: BulkOptions = {}): Promise<BulkResult> {
+    checkListFilter('jobs.remove', filter);
+    throwProblems('jobs.remove', problemsOf(options, BULK_CHECKS));
+    const { statements } = this.options;
+    const { state, ...rest } = filter;
+    const states = (state === undefined ? REMOVABLE : [state].flat().filter(isCounted)).filter(
+      (each) => each !== 'running',
+    );
+    if (states.length === 0) return NONE;
+    return new BulkChange('jobs.remove', statements, LIVE, { ...matchOf(rest), states }).run(
+      options,
+      async (found) => {
+        const rows = await statements.run('jobs.remove', removeJobs, { ids: found.map((job) => job.id) });
+        return rows.map((row) => row.id);
+      },
+    );
+  }
+
   /** Deletes a job that does not run, whatever its state. False: it runs, or there is none. */
   async delete(id: string): Promise<boolean> {
     checkId('jobs.delete', id);
@@ -371,6 +455,10 @@ export class JobAdmin {
     const text = encodeJson(payload, { maxBytes: maxPayloadBytes });
     return encryption === undefined ? text : sealText(text, encryption, { queue, kind: 'payload' });
   }
+}
+
+function isCounted(state: JobState): state is CountedState {
+  return state !== 'completed' && state !== 'cancelled';
 }
 
 function checkId(subject: string, id: string): void {

@@ -31,6 +31,28 @@ export interface JobFilter {
   readonly olderThanMs?: number;
   /** Has all of these. */
   readonly tags?: readonly string[];
+  readonly createdAfter?: Date;
+  readonly createdBefore?: Date;
+  /** In the name, the code or the message of the last error, whatever the case. */
+  readonly errorText?: string;
+  /** That of the last error: see {@link FailureGroup}. */
+  readonly fingerprint?: string;
+  readonly uniqueKey?: string;
+  readonly group?: string;
+  /** At least so many attempts have ended. */
+  readonly runCountFrom?: number;
+  /** At most so many attempts have ended. */
+  readonly runCountTo?: number;
+  /** All of these; at most 10. Looks at each job that matches otherwise. */
+  readonly payload?: readonly PayloadMatch[];
+}
+
+/** A field of a payload, and what is in it. */
+export interface PayloadMatch {
+  /** Names of fields, and places in arrays: `['user', 'emails', '0']`. */
+  readonly path: readonly string[];
+  /** The field as text: `42` is in both `{"id": 42}` and `{"id": "42"}`. */
+  readonly equals: string;
 }
 
 /** Which jobs are told of. */
@@ -72,7 +94,7 @@ export interface RedriveFilter extends JobFilter {
 
 export const LIVE_STATES: readonly LiveState[] = ['ready', 'running', 'scheduled', 'blocked'];
 const ENDED_STATES: readonly EndedState[] = ['completed', 'failed', 'cancelled'];
-const STATES: readonly JobState[] = [
+export const JOB_STATES: readonly JobState[] = [
   'scheduled',
   'ready',
   'running',
@@ -83,12 +105,14 @@ const STATES: readonly JobState[] = [
 ];
 const MAX_IDS = 10_000;
 const MAX_QUEUES = 1_000;
+const MAX_RUN_COUNT = 2_147_483_647;
 const MAX_ID = 9_223_372_036_854_775_807n;
 
 /** The id of a job, as `enqueue` answers with it. */
 export const jobId: Check = check('the id of a job, a string of digits', isJobId);
 
 const text = check('a text', (value) => typeof value === 'string' && value !== '');
+const anyText = check('a text', (value) => typeof value === 'string');
 const date = check('a valid Date', (value) => value instanceof Date && !Number.isNaN(value.getTime()));
 
 const FILTER_CHECKS = {
@@ -103,6 +127,18 @@ const FILTER_CHECKS = {
   failedBefore: date,
   olderThanMs: integer(0, MAX_DELAY_MS),
   tags: listOf(text, { min: 1, max: 20 }),
+  createdAfter: date,
+  createdBefore: date,
+  errorText: text,
+  fingerprint: text,
+  uniqueKey: text,
+  group: text,
+  runCountFrom: integer(0, MAX_RUN_COUNT),
+  runCountTo: integer(0, MAX_RUN_COUNT),
+  payload: listOf(
+    object({ path: listOf(anyText, { min: 1, max: 20 }), equals: anyText }, ['path', 'equals']),
+    { min: 1, max: 10 },
+  ),
 } satisfies Checks;
 
 /** One of these, or several. */
@@ -113,7 +149,7 @@ function someOf(states: readonly string[]): Check {
 }
 
 const { failedAfter: _after, failedBefore: _before, ...KEPT_CHECKS } = FILTER_CHECKS;
-const listFilter = object({ ...FILTER_CHECKS, state: someOf(STATES) });
+const listFilter = object({ ...FILTER_CHECKS, state: someOf(JOB_STATES) });
 const cancelFilter = object({ ...FILTER_CHECKS, state: someOf(LIVE_STATES) });
 const reprocessFilter = object({
   ...KEPT_CHECKS,
@@ -162,6 +198,15 @@ export function matchOf(filter: JobFilter & { readonly source?: AnyQueue }): Mat
     olderThanMs: olderThanMs ?? null,
     tags: tags ?? null,
     source: source === undefined ? null : queueNameOf(source),
+    createdAfter: filter.createdAfter ?? null,
+    createdBefore: filter.createdBefore ?? null,
+    errorText: filter.errorText ?? null,
+    fingerprint: filter.fingerprint ?? null,
+    uniqueKey: filter.uniqueKey ?? null,
+    group: filter.group ?? null,
+    runCountFrom: filter.runCountFrom ?? null,
+    runCountTo: filter.runCountTo ?? null,
+    payload: filter.payload?.map(({ path, equals }) => [path, equals] as const) ?? null,
   };
 }
 

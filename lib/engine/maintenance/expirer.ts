@@ -11,6 +11,8 @@ export interface ExpirerOptions {
   readonly session: Session;
   readonly events: EventHub;
   readonly intervalMs: number;
+  /** A job has failed for good, because it was too late to start it. */
+  readonly onFailed: (queue: string) => void;
 }
 
 const LIMIT = 500;
@@ -48,6 +50,7 @@ export class Expirer implements Service {
   }
 
   #report({ id, queue_name: queue, run_count: runCount }: ExpiredRow): void {
+    this.options.onFailed(queue);
     this.options.events.emit({
       type: 'failed',
       queue,

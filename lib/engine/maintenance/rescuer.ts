@@ -19,6 +19,8 @@ export interface RescuerOptions {
   readonly queues: () => readonly string[];
   /** Jobs of this queue were given back. */
   readonly onReady: (queue: string) => void;
+  /** A job has failed for good, because it has crashed its worker once too often. */
+  readonly onFailed: (queue: string) => void;
   /** Jobs on their last chance wait. */
   readonly onAlone: () => void;
 }
@@ -107,6 +109,7 @@ export class Rescuer implements Service {
   }
 
   #report(row: RescuedRow): void {
+    if (row.failed) this.options.onFailed(row.queue_name);
     this.options.events.emit({
       type: 'rescued',
       queue: row.queue_name,

@@ -9,18 +9,18 @@ export interface FindLiveArgs extends FindArgs {
   readonly states: readonly CountedState[];
 }
 
-const part = ({ jobs, leases }: Tables) => `select job.id::text as id, job.seq::text as seq
-      from ${jobs} as job
-     where ${matching()}
-       and job.id > $10::bigint and job.id <= $11::bigint
+const part = (tables: Tables) => `select job.id::text as id, job.seq::text as seq
+      from ${tables.jobs} as job
+     where ${matching(tables)}
+       and job.id > $19::bigint and job.id <= $20::bigint
        and case when job.failed_at is not null then 'failed'
                 when job.run_at = 'infinity' then 'blocked'
                 when job.run_at is not null then 'scheduled'
-                when exists (select from ${leases} as lease
+                when exists (select from ${tables.leases} as lease
                               where lease.queue_name = job.queue_name and lease.priority = job.priority and job.seq = any (lease.seqs)) then 'running'
-                else 'ready' end = any ($13::text[])
+                else 'ready' end = any ($22::text[])
      order by job.id
-     limit $12::bigint`;
+     limit $21::bigint`;
 
 function findValues(args: FindLiveArgs): unknown[] {
   return [...matchValues(args), args.after, args.until, args.limit, args.states];

@@ -15,6 +15,17 @@ export interface MatchArgs {
   readonly tags: readonly string[] | null;
   /** Dead letters of this queue. */
   readonly source: string | null;
+  readonly createdAfter: Date | null;
+  readonly createdBefore: Date | null;
+  /** In the name, the code or the message of the error, whatever the case. */
+  readonly errorText: string | null;
+  readonly fingerprint: string | null;
+  readonly uniqueKey: string | null;
+  readonly group: string | null;
+  readonly runCountFrom: number | null;
+  readonly runCountTo: number | null;
+  /** Fields of the payload, and the text of each: all of them. */
+  readonly payload: readonly (readonly [path: readonly string[], text: string])[] | null;
 }
 
 /** A part of those that match, in the order of their ids. */
@@ -41,23 +52,29 @@ export interface CountRow {
 /** How many ids a count tells. */
 export const COUNTED_IDS = 100;
 
-/** What an error is compared with: expressions of SQL. */
-interface ErrorColumns {
+/** What is compared, where that depends on the kind of job: expressions of SQL. */
+interface MatchedColumns {
   readonly error: string;
   readonly failedAt: string;
+  readonly uniqueKey: string;
 }
 
-const OWN: ErrorColumns = { error: 'job.last_error', failedAt: 'job.failed_at' };
-const OF_DEAD_LETTER: ErrorColumns = {
+const OWN: MatchedColumns = {
+  error: 'job.last_error',
+  failedAt: 'job.failed_at',
+  uniqueKey: 'job.unique_key',
+};
+const OF_DEAD_LETTER: MatchedColumns = {
+  ...OWN,
   error: `job.meta -> 'deadLetter' -> 'error'`,
   failedAt: `(job.meta -> 'deadLetter' ->> 'failedAt')::timestamptz`,
 };
 
 /**
- * The conditions of {@link MatchArgs}, `$1` to `$9`. Sent with its values and planned for them, so that what does not matter is not looked
+ * The conditions of {@link MatchArgs}, `$1` to `$18`. Sent with its values and planned for them, so that what does not matter is not looked
  * at, and the partial index of the state is used.
  */
-export function matching({ error, failedAt }: ErrorColumns = OWN): string {
+export function matching({ schema }: Tables, { error, failedAt, uniqueKey }: MatchedColumns = OWN): string {
   return `($1::text[] is null or job.queue_name = any ($1::text[]))
        and ($2::bigint[] is null or job.id = any ($2::bigint[]))
        and ($3::text is null or ${error} ->> 'name' = $3::text)
@@ -66,13 +83,45 @@ export function matching({ error, failedAt }: ErrorColumns = OWN): string {
        and ($6::timestamptz is null or ${failedAt} < $6::timestamptz)
        and ($7::double precision is null or job.created_at < now() - $7::double precision * interval '1 millisecond')
        and ($8::jsonb is null or job.meta -> 'tags' @> $8::jsonb)
-       and ($9::text is null or job.meta -> 'deadLetter' ->> 'queue' = $9::text)`;
+       and ($9::text is null or job.meta -> 'deadLetter' ->> 'queue' = $9::text)
+       and ($10::timestamptz is null or job.created_at > $10::timestamptz)
+       and ($11::timestamptz is null or job.created_at < $11::timestamptz)
+       and ($12::text is null or position(lower($12::text) in lower(concat_ws(' ', ${error} ->> 'name', ${error} ->> 'code', ${error} ->> 'message'))) > 0)
+       and ($13::text is null or ${schema}.error_fingerprint(${error}) = $13::text)
+       and ($14::text is null or ${uniqueKey} = $14::text)
+       and ($15::text is null or job.group_key = $15::text)
+       and ($16::integer is null or job.run_count >= $16::integer)
+       and ($17::integer is null or job.run_count <= $17::integer)
+       and ($18::jsonb is null or not exists (
+             select from jsonb_array_elements($18::jsonb) as wanted
+              where (job.payload #>> array(select jsonb_array_elements_text(wanted -> 0))) is distinct from wanted ->> 1))`;
 }
 
 export function matchValues(args: MatchArgs): unknown[] {
   const { queues, ids, errorName, errorCode, failedAfter, failedBefore, olderThanMs, tags, source } = args;
   const labels = tags === null ? null : JSON.stringify(tags);
-  return [queues, ids, errorName, errorCode, failedAfter, failedBefore, olderThanMs, labels, source];
+  const { createdAfter, createdBefore, errorText, fingerprint, uniqueKey, group, runCountFrom, runCountTo } =
+    args;
+  return [
+    queues,
+    ids,
+    errorName,
+    errorCode,
+    failedAfter,
+    failedBefore,
+    olderThanMs,
+    labels,
+    source,
+    createdAfter,
+    createdBefore,
+    errorText,
+    fingerprint,
+    uniqueKey,
+    group,
+    runCountFrom,
+    runCountTo,
+    args.payload === null ? null : JSON.stringify(args.payload),
+  ];
 }
 
 function findValues(args: FindArgs): unknown[] {
@@ -81,23 +130,24 @@ function findValues(args: FindArgs): unknown[] {
 
 type Where = (tables: Tables) => string;
 
-const failed: Where = () => `job.failed_at is not null and ${matching()}`;
-const scheduled: Where = () => `job.run_at < 'infinity' and ${matching()}`;
-const waiting: Where = () => `(job.failed_at is not null or job.run_at < 'infinity') and ${matching()}`;
-const deadLetters: Where = ({
-  leases,
-}) => `job.meta ? 'deadLetter' and octet_length(job.meta -> 'deadLetter' ->> 'queue') between 1 and 128
+const failed: Where = (tables) => `job.failed_at is not null and ${matching(tables)}`;
+const scheduled: Where = (tables) => `job.run_at < 'infinity' and ${matching(tables)}`;
+const waiting: Where = (tables) =>
+  `(job.failed_at is not null or job.run_at < 'infinity') and ${matching(tables)}`;
+const deadLetters: Where = (
+  tables,
+) => `job.meta ? 'deadLetter' and octet_length(job.meta -> 'deadLetter' ->> 'queue') between 1 and 128
        and not (job.run_at is null
-                and exists (select from ${leases} as lease
+                and exists (select from ${tables.leases} as lease
                              where lease.queue_name = job.queue_name and lease.priority = job.priority and job.seq = any (lease.seqs)))
-       and ${matching(OF_DEAD_LETTER)}`;
+       and ${matching(tables, OF_DEAD_LETTER)}`;
 
 const part = (tables: Tables, where: Where) => `select job.id::text as id, job.seq::text as seq
       from ${tables.jobs} as job
      where ${where(tables)}
-       and job.id > $10::bigint and job.id <= $11::bigint
+       and job.id > $19::bigint and job.id <= $20::bigint
      order by job.id
-     limit $12::bigint`;
+     limit $21::bigint`;
 
 /** Finds a part of the jobs that match; whoever changes them does so by their tokens, so that nothing happens twice. */
 function find(name: string, where: Where) {

@@ -77,24 +77,27 @@ export interface ListJobsArgs extends MatchArgs {
   /** Before this id; `null` for the newest. */
   readonly before: string | null;
   readonly limit: number;
+  /** Among so many of the newest ids only; `null`: among all. */
+  readonly window: string | null;
 }
 
-const page = (jobs: string) => `(
+const page = (tables: Tables, jobs: string) => `(
         select job.id, ${JOB}
           from ${jobs} as job
-         where ${matching()}
-           and ($10::text[] is null or job.state = any ($10::text[]))
-           and ($10::text[] is distinct from '{failed}' or job.failed_at is not null)
-           and ($11::bigint is null or job.id < $11::bigint)
+         where ${matching(tables)}
+           and ($19::text[] is null or job.state = any ($19::text[]))
+           and ($19::text[] is distinct from '{failed}' or job.failed_at is not null)
+           and ($20::bigint is null or job.id < $20::bigint)
+           and ($22::bigint is null or job.id > (select ids.last_value from ${tables.schema}.jobs_id_seq as ids) - $22::bigint)
          order by job.id desc
-         limit $12::bigint)`;
+         limit $21::bigint)`;
 
 /** A page of the jobs that match, newest first; of each kind no more than the page takes. */
 export const listJobs = statement<ListJobsArgs, JobRow>({
   name: 'list_jobs',
   text: (tables) => `select found.job
-      from (${page(live(tables))} union all ${page(kept(tables))}) as found
+      from (${page(tables, live(tables))} union all ${page(tables, kept(tables))}) as found
      order by found.id desc
-     limit $12::bigint`,
-  values: (args) => [...matchValues(args), args.states, args.before, args.limit],
+     limit $21::bigint`,
+  values: (args) => [...matchValues(args), args.states, args.before, args.limit, args.window],
 });

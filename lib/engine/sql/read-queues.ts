@@ -23,7 +23,7 @@ export interface QueueJson {
 }
 
 /** The fields of a {@link QueueJson}. */
-function queueFields({ schema, queues }: Tables, name: string): string {
+export function queueFields({ schema, queues }: Tables, name: string): string {
   return `select known.name, state.paused, state.held_until, served.*
             from (select ${name} as name) as known
             left join lateral (
@@ -37,7 +37,8 @@ function queueFields({ schema, queues }: Tables, name: string): string {
                 from ${schema}.workers_of(known.name) as worker) as served`;
 }
 
-const FIELDS = `'name', q.name, 'paused', q.paused, 'heldUntil', q.held_until, 'workers', q.workers, 'quietWorkers', q.quiet_workers, 'slots', q.slots`;
+/** Of {@link queueFields}, as JSON. */
+export const FIELDS = `'name', q.name, 'paused', q.paused, 'heldUntil', q.held_until, 'workers', q.workers, 'quietWorkers', q.quiet_workers, 'slots', q.slots`;
 
 /** The queues there are, a page at a time, in the order of their names. Counts no jobs. */
 export const listQueues = statement<{ readonly after: string; readonly limit: number }, QueueRow>({

@@ -11,14 +11,14 @@ export interface FindKeptArgs extends FindArgs {
   readonly again: boolean;
 }
 
-const part = ({ schema }: Tables) => `select job.id::text as id, '0' as seq
-      from ${schema}.finished_jobs as job
-     where ${matching({ error: 'job.error', failedAt: 'job.finished_at' })}
-       and job.id > $10::bigint and job.id <= $11::bigint
-       and ($13::text[] is null or job.state = any ($13::text[]))
-       and ($14::boolean or job.reprocessed_at is null and not coalesce(job.meta ? 'reprocessed', false))
+const part = (tables: Tables) => `select job.id::text as id, '0' as seq
+      from ${tables.schema}.finished_jobs as job
+     where ${matching(tables, { error: 'job.error', failedAt: 'job.finished_at', uniqueKey: 'null::text' })}
+       and job.id > $19::bigint and job.id <= $20::bigint
+       and ($22::text[] is null or job.state = any ($22::text[]))
+       and ($23::boolean or job.reprocessed_at is null and not coalesce(job.meta ? 'reprocessed', false))
      order by job.id
-     limit $12::bigint`;
+     limit $21::bigint`;
 
 function findValues(args: FindKeptArgs): unknown[] {
   return [...matchValues(args), args.after, args.until, args.limit, args.states, args.again];

@@ -24,6 +24,10 @@ export interface Tables {
   readonly steps: string;
   readonly emitted: string;
   readonly watchedEvents: string;
+  readonly stats: string;
+  readonly snapshot: string;
+  readonly operations: string;
+  readonly auditLog: string;
   readonly migrations: string;
   /** The one notification channel of the schema: `tm_` and 16 hex digits. */
   readonly channel: string;
@@ -61,6 +65,10 @@ export function tablesOf(schema: string): Tables {
     steps: table('steps'),
     emitted: table('emitted'),
     watchedEvents: table('watched_events'),
+    stats: table('stats'),
+    snapshot: table('snapshot'),
+    operations: table('operations'),
+    auditLog: table('audit_log'),
     migrations: table('migrations'),
     channel: `tm_${digest.slice(0, 16)}`,
     prefix: `tm_${digest.slice(0, 8)}_`,

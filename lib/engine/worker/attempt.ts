@@ -37,6 +37,8 @@ export interface EndedAttempt {
   readonly keepMs: number;
   /** Time in the handler, in milliseconds. */
   readonly runMs: number;
+  /** When, by the clock of this process, in milliseconds since 1970. */
+  readonly endedAt: number;
   /** It is stored already: the ack by the job's own transaction, the sleep by the attempt. */
   readonly stored: boolean;
 }
@@ -381,6 +383,7 @@ export class Attempt implements JobContext {
       settlement,
       keepMs: keepMsOf(this.claimed, this.context.handler.options.retention, settlement.kind === 'cancel'),
       runMs: performance.now() - this.#startedAt,
+      endedAt: Date.now(),
       stored,
     });
     this.#resolve?.();
@@ -393,7 +396,7 @@ export function unstarted(
   kind: 'release' | 'cancel' = 'release',
   keepMs = 0,
 ): EndedAttempt {
-  return { claimed, settlement: { kind }, keepMs, runMs: 0, stored: false };
+  return { claimed, settlement: { kind }, keepMs, runMs: 0, endedAt: Date.now(), stored: false };
 }
 
 /** Errors of ours that say nothing of the payload, and what must be known when it cannot be decrypted. */

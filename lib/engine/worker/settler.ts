@@ -48,6 +48,7 @@ export class Settler {
   constructor(
     private readonly book: LeaseBook,
     private readonly events: EventHub,
+    private readonly onSettled: (ended: EndedAttempt) => void,
   ) {}
 
   add(ended: EndedAttempt): void {
@@ -159,10 +160,13 @@ export class Settler {
       ended.map((each) => each.claimed.leaseId),
       closed,
     );
-    if (!this.events.observed) return;
     const matched = ours === undefined ? undefined : new Set(ours);
-    for (const each of ended)
-      this.#report(each, matched === undefined || matched.has(each.claimed.id) || this.#unknown.has(each));
+    const { observed } = this.events;
+    for (const each of ended) {
+      const isOurs = matched === undefined || matched.has(each.claimed.id) || this.#unknown.has(each);
+      if (isOurs) this.onSettled(each);
+      if (observed) this.#report(each, isOurs);
+    }
   }
 
   #kept(ended: EndedAttempt): FinishArgs['jobs'][number] {

@@ -36,6 +36,7 @@ import type { Order } from './order.js';
 import { Pacer } from './pacer.js';
 import { Reconciler } from './reconciler.js';
 import { Settler } from './settler.js';
+import { StatsRecorder } from './stats-recorder.js';
 import { StepStore } from './step-store.js';
 import { SweepClock } from './sweep-clock.js';
 import { type PoolObserver, WorkerPool } from './worker-pool.js';
@@ -86,6 +87,7 @@ export class Worker implements Service {
   readonly #notes: JobNotes;
   readonly #batchPools: BatchPool[] = [];
   readonly #steps: StepStore;
+  readonly #stats: StatsRecorder;
   readonly #forced = new AbortController();
   #started = false;
   #drained: (() => void) | undefined;
@@ -102,7 +104,8 @@ export class Worker implements Service {
       onScheduled: options.onScheduled,
       onReady: (queue) => this.hint(queue),
     });
-    this.#settler = new Settler(this.#book, events);
+    this.#stats = new StatsRecorder({ session, events });
+    this.#settler = new Settler(this.#book, events, (ended) => this.#stats.count(ended));
     this.#keeper = new LeaseKeeper({
       session,
       tables,
@@ -206,6 +209,7 @@ export class Worker implements Service {
     await this.#open();
     await this.#reconciler.start();
     await this.#cancels.start();
+    await this.#stats.start();
     await this.#dispatcher.start();
   }
 
@@ -215,6 +219,7 @@ export class Worker implements Service {
       this.#dispatcher.stop(),
       this.#reconciler.stop(),
       this.#cancels.stop(),
+      this.#stats.stop(),
       this.#notes.flush(),
       this.#keeper.stop(),
     ]);
@@ -237,6 +242,7 @@ export class Worker implements Service {
       this.#notes
         .flush()
         .then(() => this.#dispatcher.flushed())
+        .then(() => this.#stats.flush())
         .then(() => this.#keeper.signOff())
         .catch(() => {}), // out of reach: the lease runs out by itself
     );
@@ -263,6 +269,11 @@ export class Worker implements Service {
   paused(queue: string): void {
     this.#returnBuffer(this.#claimer.pool(queue));
     this.#dispatcher.call();
+  }
+
+  /** A job of a queue has failed for good, and not in an attempt of this worker. */
+  failedElsewhere(queue: string): void {
+    this.#stats.failed(queue);
   }
 
   /** A worker was told something; see its row. */

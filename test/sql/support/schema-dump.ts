@@ -60,7 +60,8 @@ const SECTIONS: readonly Section[] = [
   },
   {
     title: 'functions',
-    query: `select pg_get_functiondef(oid) as line from pg_proc where pronamespace = $1::regnamespace order by proname, oid`,
+    query: `select case when prokind = 'a' then format('aggregate %s(%s)', oid::regproc, pg_get_function_identity_arguments(oid)) else pg_get_functiondef(oid) end as line
+              from pg_proc where pronamespace = $1::regnamespace order by proname, oid`,
   },
 ];
 
