@@ -3,7 +3,7 @@ import type { Job, Taskmaster } from '../../lib/engine/index.js';
 import { eventually } from '../support/eventually.js';
 import { openEngine } from '../support/engine.js';
 import { SignalPoint } from '../support/signal-point.js';
-import { testDatabase, type TestDatabase } from '../support/test-database.js';
+import { testDatabase } from '../support/test-database.js';
 import { JobTable } from './support/job-table.js';
 import { type HandlerEntry, NO_BELLS, workingEngine } from './support/working-engine.js';
 
@@ -333,36 +333,3 @@ describe('a dependency with a policy of its own', () => {
     });
   });
 });
-
-describe('who counts and who adds', () => {
-  it('do not wait for each other in a circle', async () => {
-    const database = await testDatabase();
-    const { publisher } = await openEngine(database);
-    const { id: batch } = await publisher.batch(() => undefined, { open: true });
-    const parent = await publisher.enqueue('part', 0, { batch });
-    const first = await publisher.enqueue('part', 1, { dependsOn: [parent] });
-    const second = await publisher.enqueue('part', 2, { dependsOn: [parent] });
-    await database.query('delete from taskmaster.jobs where id = $1', [parent.id]);
-    const [holder, counter] = [await database.client(), await database.client()];
-    await holder.query('begin');
-    await holder.query('select from taskmaster.jobs where id = $1 for update', [second.id]);
-    const counted = counter.query('select taskmaster.apply_effects(100) as effects');
-    await waiting(database, 1);
-    const added = publisher.enqueue('part', 3, { batch, dependsOn: [{ job: first, onFailure: 'ignore' }] });
-    await waiting(database, 2);
-    await holder.query('commit');
-    expect((await counted).rows).toEqual([{ effects: 1 }]);
-    expect(await added).toMatchObject({ deduplicated: false });
-    const [counts] = await database.query('select total, cancelled from taskmaster.batches');
-    expect(counts).toEqual({ total: 2, cancelled: 1 });
-  });
-});
-
-/** Resolves when so many statements wait for locks. */
-const waiting = (database: TestDatabase, count: number) =>
-  eventually(async () => {
-    const [row] = await database.query<{ count: number }>(
-      `select count(*)::integer as count from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-    );
-    return row!.count === count;
-  });

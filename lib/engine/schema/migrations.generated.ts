@@ -467,6 +467,19 @@ create function {{schema}}.fail_waiting(job_id bigint, error jsonb) returns void
    where id = job_id
 $$;
 
+-- Locks jobs, as everybody does who locks more than one: in the order of their ids, after batches and before dependencies. So nobody waits
+-- for another in a circle.
+create function {{schema}}.lock_jobs(ids bigint[]) returns void language sql as $$
+  select from {{schema}}.jobs as job where job.id = any (ids) order by job.id for update
+$$;
+
+-- The jobs that these, elements of what enqueue_jobs() takes, depend on.
+create function {{schema}}.parents_in(jobs json) returns bigint[] language sql immutable as $$
+  select array(
+    select coalesce(dep ->> 'i', dep #>> '{}')::bigint
+      from json_array_elements(jobs) as given(job) cross join json_array_elements(given.job -> 'dep') as parent(dep))
+$$;
+
 -- Applies what the ends of jobs mean to others: children whose parents have all ended become ready, those of a parent that failed go
 -- as they were told to, batches count. Answers with the number of ends it has dealt with.
 create function {{schema}}.apply_effects(most integer) returns integer language plpgsql as $$
@@ -486,10 +499,19 @@ begin
     return 0;
   end if;
 
-  -- Batches first, as those who add to them do, and all in the order of their ids: nobody waits for another in a circle.
   perform from {{schema}}.batches as b
     where b.id = any (array(select distinct effect.batch_id from unnest(taken) as effect where effect.batch_id is not null))
     order by b.id for update;
+  -- The children, and the parents of the callbacks that may be enqueued.
+  perform {{schema}}.lock_jobs(array(
+    select dep.child_id from {{schema}}.dependencies as dep
+     where dep.parent_id = any (array(select effect.job_id from unnest(taken) as effect where effect.outcome <> 'requeued'))
+       and dep.outcome is null
+    union
+    select unnest({{schema}}.parents_in({{schema}}.callbacks_of(b)))
+      from (select effect.batch_id as id, count(*) as ends from unnest(taken) as effect where effect.batch_id is not null group by 1) as counted
+      join {{schema}}.batches as b on b.id = counted.id
+     where b.closed and b.finished_at is null and b.completed + b.failed + b.cancelled + counted.ends >= b.total));
   for child in
     with ended as (
       update {{schema}}.dependencies as dep set outcome = effect.outcome
@@ -505,7 +527,8 @@ begin
      order by ended.child_id
   loop
     select * into waiting from {{schema}}.jobs as job where job.id = child.id for update;
-    continue when not found or waiting.failed_at is not null;
+    -- One that waits for nobody any more has failed, or was requeued after that: what it does not wait for is not its business.
+    continue when not found or waiting.failed_at is not null or waiting.wait_count = 0;
     if child.cancelled then
       perform {{schema}}.end_waiting(child.id, 'cancelled', {{schema}}.parent_failed());
     elsif child.fails then
@@ -540,7 +563,6 @@ end $$;
 create function {{schema}}.finish_batch(batch bigint) returns void language plpgsql as $$
 declare
   ended {{schema}}.batches;
-  callback text;
 begin
   update {{schema}}.batches as b set finished_at = now()
    where b.id = batch and b.closed and b.finished_at is null and b.completed + b.failed + b.cancelled >= b.total
@@ -548,14 +570,17 @@ begin
   if not found then
     return;
   end if;
-  foreach callback in array array['finished', case when ended.failed + ended.cancelled = 0 then 'succeeded' else 'failed' end] loop
-    if ended.callbacks ? callback then
-      perform {{schema}}.enqueue_jobs(json_build_array((ended.callbacks -> callback)
-        || jsonb_build_object('x', coalesce(ended.callbacks -> callback -> 'x', '{}') || jsonb_build_object('batch',
-             jsonb_build_object('id', ended.id::text, 'total', ended.total, 'completed', ended.completed, 'failed', ended.failed, 'cancelled', ended.cancelled)))));
-    end if;
-  end loop;
+  perform {{schema}}.enqueue_jobs({{schema}}.callbacks_of(ended));
 end $$;
+
+-- What is enqueued at the end of a batch that has come to these counts.
+create function {{schema}}.callbacks_of(batch {{schema}}.batches) returns json language sql immutable as $$
+  select coalesce(json_agg(callback || jsonb_build_object('x', coalesce(callback -> 'x', '{}') || jsonb_build_object('batch', jsonb_build_object(
+           'id', batch.id::text, 'total', batch.total, 'completed', batch.completed, 'failed', batch.failed, 'cancelled', batch.cancelled)))), '[]')
+    from unnest(array['finished', case when batch.failed + batch.cancelled = 0 then 'succeeded' else 'failed' end]) as name
+   cross join lateral (select batch.callbacks -> name as callback) as given
+   where callback is not null
+$$;
 
 -- The meta of a copy of a job, which does not count in the batch of that job; that of a callback keeps the counts.
 create function {{schema}}.unbatched(meta jsonb) returns jsonb language sql immutable as $$
@@ -670,6 +695,9 @@ begin
   returning id into inserted;
   if inserted is null then
     return null;
+  end if;
+  if parents = '{}' then
+    return inserted;
   end if;
   insert into {{schema}}.dependencies (parent_id, child_id, on_failure, outcome)
   select parent.id, inserted, parent.policy::"char",
@@ -805,6 +833,19 @@ begin
   return next;
 end $$;
 
+-- Inserts jobs that have neither a unique key nor dependencies, elements of what enqueue_jobs() takes, by one statement; ids in input order.
+create function {{schema}}.insert_jobs(jobs jsonb) returns setof bigint language sql as $$
+  insert into {{schema}}.jobs (queue_name, payload, run_at, ready_at, priority, max_attempts, meta, group_key, group_slots, flags, batch_id, expires_at)
+  select job ->> 'q', job -> 'p', due, due, coalesce((job ->> 'pr')::smallint, 0::smallint), (job ->> 'm')::integer,
+         case when job ? 'b' then coalesce(job -> 'x', '{}') || jsonb_build_object('batch', jsonb_build_object('id', job ->> 'b')) else job -> 'x' end,
+         job ->> 'g', (job ->> 'gs')::integer, (coalesce((job ->> 'f')::integer, 0) | case when job ? 'b' then 16 else 0 end)::smallint,
+         (job ->> 'b')::bigint, (job ->> 'ex')::timestamptz
+    from jsonb_array_elements(jobs) as new(job)
+   cross join lateral (
+     select coalesce((job ->> 'at')::timestamptz, now() + (job ->> 'd')::double precision * interval '1 millisecond') as due) as time
+  returning id
+$$;
+
 -- Enqueues jobs of every kind, in one transaction; ids in input order. An element has: q queue, p payload, at run at (ISO 8601) or d delay
 -- (ms), ex expires at (ISO 8601), pr priority, m maxAttempts, x meta, g group, gs group slots, f flags, b batch, dep what it depends on, ids or { i id, p policy }, with pf (c, f or i: what
 -- becomes of it when one fails, where the policy does not say so), u unique: { k key or v values of fields, s scope p(ending) or a(ctive), ms period (null: for ever), c onConflict, w and mw
@@ -824,8 +865,14 @@ begin
       raise exception 'batch % has ended, or does not exist', batch.id using errcode = 'P0B01';
     end if;
   end loop;
+  if not exists (select from jsonb_array_elements(jobs::jsonb) as new(job) where new.job ?| '{u,dep}') then
+    ids := array(select {{schema}}.insert_jobs(jobs::jsonb));
+  else
+    perform {{schema}}.lock_jobs({{schema}}.parents_in(jobs));
+  end if;
   for element in
     select new.job::jsonb as job, new.place::integer as place from json_array_elements(jobs) with ordinality as new(job, place)
+     where ids[new.place] is null
      order by new.job ->> 'q' collate "C", {{schema}}.unique_key((new.job -> 'u')::jsonb) collate "C" nulls first, new.place
   loop
     if element.job ? 'u' then
@@ -1562,22 +1609,19 @@ begin
     return;
   end if;
   perform {{schema}}.hold_lanes(due);
-  delete from {{schema}}.dependencies as dep using {{schema}}.jobs as job
-   where dep.child_id = any (due) and job.id = dep.child_id and job.expires_at <= now() and job.failed_at is null;
+  due := array(
+    select job.id from {{schema}}.jobs as job
+     where job.id = any (due) and job.expires_at <= now() and job.failed_at is null
+       and not (job.run_at is null
+                and exists (select from {{schema}}.leases as lease
+                             where lease.queue_name = job.queue_name and lease.priority = job.priority and job.seq = any (lease.seqs)))
+       for update of job skip locked);
+  delete from {{schema}}.dependencies as dep where dep.child_id = any (due);
   return query
-    with free as materialized (
-      select job.id from {{schema}}.jobs as job
-       where job.id = any (due) and job.expires_at <= now() and job.failed_at is null
-         and not (job.run_at is null
-                  and exists (select from {{schema}}.leases as lease
-                               where lease.queue_name = job.queue_name and lease.priority = job.priority and job.seq = any (lease.seqs)))
-         for update of job skip locked
-    )
     update {{schema}}.jobs as job
        set seq = nextval('{{schema}}.jobs_seq'), run_count = greatest(job.run_count, 1), run_at = 'infinity', failed_at = now(), wait_count = 0,
            last_error = {{schema}}.expired_error(job.last_error)
-      from free
-     where job.id = free.id
+     where job.id = any (due)
     returning job.id, job.queue_name, job.run_count;
 end $$;
 
@@ -2147,8 +2191,10 @@ begin
   if tg_op = 'DELETE' and old.flags & 8 <> 0 then
     delete from {{schema}}.steps where job_id = old.id;
   end if;
-  if outcome is null then
+  if tg_op = 'DELETE' and old.flags & 32 <> 0 then
     delete from {{schema}}.dependencies where child_id = old.id;
+  end if;
+  if outcome is null then
     return null;
   end if;
   if old.flags & 1 <> 0 or old.batch_id is not null then
@@ -2158,14 +2204,11 @@ begin
   if old.flags & 2 <> 0 then
     perform pg_notify('{{channel}}', E'\\x01ended:' || old.id) where pg_notification_queue_usage() < 0.5;
   end if;
-  if old.wait_count > 0 then
-    delete from {{schema}}.dependencies where child_id = old.id;
-  end if;
   return null;
 end $$;
 drop trigger job_deleted on {{schema}}.jobs;
 create trigger job_deleted after delete on {{schema}}.jobs for each row
-  when (old.flags & 11 <> 0 or old.batch_id is not null or old.wait_count > 0) execute function {{schema}}.job_ended();
+  when (old.flags & 43 <> 0 or old.batch_id is not null) execute function {{schema}}.job_ended();
 `,
   },
   {

@@ -95,22 +95,19 @@ begin
     return;
   end if;
   perform {{schema}}.hold_lanes(due);
-  delete from {{schema}}.dependencies as dep using {{schema}}.jobs as job
-   where dep.child_id = any (due) and job.id = dep.child_id and job.expires_at <= now() and job.failed_at is null;
+  due := array(
+    select job.id from {{schema}}.jobs as job
+     where job.id = any (due) and job.expires_at <= now() and job.failed_at is null
+       and not (job.run_at is null
+                and exists (select from {{schema}}.leases as lease
+                             where lease.queue_name = job.queue_name and lease.priority = job.priority and job.seq = any (lease.seqs)))
+       for update of job skip locked);
+  delete from {{schema}}.dependencies as dep where dep.child_id = any (due);
   return query
-    with free as materialized (
-      select job.id from {{schema}}.jobs as job
-       where job.id = any (due) and job.expires_at <= now() and job.failed_at is null
-         and not (job.run_at is null
-                  and exists (select from {{schema}}.leases as lease
-                               where lease.queue_name = job.queue_name and lease.priority = job.priority and job.seq = any (lease.seqs)))
-         for update of job skip locked
-    )
     update {{schema}}.jobs as job
        set seq = nextval('{{schema}}.jobs_seq'), run_count = greatest(job.run_count, 1), run_at = 'infinity', failed_at = now(), wait_count = 0,
            last_error = {{schema}}.expired_error(job.last_error)
-      from free
-     where job.id = free.id
+     where job.id = any (due)
     returning job.id, job.queue_name, job.run_count;
 end $$;
 

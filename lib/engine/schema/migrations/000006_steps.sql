@@ -214,8 +214,10 @@ begin
   if tg_op = 'DELETE' and old.flags & 8 <> 0 then
     delete from {{schema}}.steps where job_id = old.id;
   end if;
-  if outcome is null then
+  if tg_op = 'DELETE' and old.flags & 32 <> 0 then
     delete from {{schema}}.dependencies where child_id = old.id;
+  end if;
+  if outcome is null then
     return null;
   end if;
   if old.flags & 1 <> 0 or old.batch_id is not null then
@@ -225,11 +227,8 @@ begin
   if old.flags & 2 <> 0 then
     perform pg_notify('{{channel}}', E'\x01ended:' || old.id) where pg_notification_queue_usage() < 0.5;
   end if;
-  if old.wait_count > 0 then
-    delete from {{schema}}.dependencies where child_id = old.id;
-  end if;
   return null;
 end $$;
 drop trigger job_deleted on {{schema}}.jobs;
 create trigger job_deleted after delete on {{schema}}.jobs for each row
-  when (old.flags & 11 <> 0 or old.batch_id is not null or old.wait_count > 0) execute function {{schema}}.job_ended();
+  when (old.flags & 43 <> 0 or old.batch_id is not null) execute function {{schema}}.job_ended();
