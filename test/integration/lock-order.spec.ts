@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { openEngine } from '../support/engine.js';
 import { eventually } from '../support/eventually.js';
+import { gate } from '../support/gate.js';
 import { testDatabase, type TestDatabase } from '../support/test-database.js';
+import { workingEngine } from './support/working-engine.js';
 
 /** How many statements wait for locks. */
 const waiters = async (database: TestDatabase) => {
@@ -175,5 +177,26 @@ describe('a child that was requeued after one of its parents has failed', () => 
     expect(await database.query('select seq, run_at from taskmaster.jobs where id = $1', [child.id])).toEqual(
       [requeued],
     );
+  });
+});
+
+describe('who ends jobs and who enqueues one that depends on them', () => {
+  it('do not wait for each other in a circle, in whatever order the jobs have ended', async () => {
+    const { database, publisher, enqueue } = await setup();
+    const [first, second, third] = (await enqueue(3)) as [string, string, string];
+    const left = { [first]: gate(), [second]: gate(), [third]: gate() };
+    const { log } = await workingEngine(database, {
+      part: { retention: { completedMs: 60_000 }, handle: (job) => left[job.id]!.pass() },
+    });
+    await log.of('started').count(3);
+    const held = await holding(database, second);
+    for (const id of [third, second, first]) left[id]!.open();
+    await waiting(database, 1);
+    const child = publisher.enqueue('child', 0, { dependsOn: [third, first] });
+    await waiting(database, 2);
+    await held.release();
+    expect(await child).toMatchObject({ deduplicated: false });
+    await log.of('completed').count(3);
+    expect(log.of('engineError').values).toEqual([]);
   });
 });
