@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ackJobs, claimJobs } from '../../lib/engine/sql/claim-jobs.js';
+import { rescueJobs } from '../../lib/engine/sql/rescue-jobs.js';
 import { openLanes, sweepJobs } from '../../lib/engine/sql/sweep-jobs.js';
 import type { Publisher } from '../../lib/engine/index.js';
 import { jobsOf, statementRunner, type RunStatement } from '../integration/support/statement-runner.js';
@@ -12,7 +13,7 @@ const KEYS = ['a', 'b'];
 
 type Step =
   | { readonly kind: 'merge' | 'mergeInTransaction' | 'rolledBack' | 'many'; readonly key: number }
-  | { readonly kind: 'work' | 'rolledBackClaim' };
+  | { readonly kind: 'work' | 'rolledBackClaim' | 'die' };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -22,7 +23,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       key: fc.nat(1),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('work', 'work', 'rolledBackClaim') }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('work', 'work', 'rolledBackClaim', 'die') }) },
 ) as fc.Arbitrary<Step>;
 
 /** What was committed, and what came out: each number once. */
@@ -33,12 +34,27 @@ interface Ledger {
 }
 
 class Actor {
+  #id = 0;
+
   constructor(
     private readonly publisher: Publisher,
     private readonly run: RunStatement,
-    private readonly query: (text: string) => Promise<unknown>,
+    private readonly query: (text: string) => Promise<Record<string, unknown>[]>,
     private readonly ledger: Ledger,
+    private readonly schema: string,
   ) {}
+
+  /** Becomes a worker that nobody knows yet. */
+  async register(): Promise<void> {
+    const [row] = await this.query(
+      `insert into ${this.schema}.workers (name, expires_at) values ('actor', 'infinity') returning id`,
+    );
+    this.#id = row!['id'] as number;
+  }
+
+  get #claim() {
+    return { workerId: this.#id, queues: ['mail'], limits: [5] };
+  }
 
   async apply(each: Step): Promise<void> {
     switch (each.kind) {
@@ -54,15 +70,25 @@ class Actor {
         return this.#work();
       case 'rolledBackClaim':
         await this.query('begin');
-        await this.run(claimJobs, CLAIM);
+        await this.run(claimJobs, this.#claim);
         return void (await this.query('rollback'));
+      case 'die':
+        return this.#die();
     }
+  }
+
+  /** With what it has claimed, which others get. */
+  async #die(): Promise<void> {
+    await this.run(claimJobs, this.#claim);
+    await this.query(`update ${this.schema}.workers set expires_at = '-infinity' where id = ${this.#id}`);
+    await this.run(rescueJobs, { limit: 100, maxCrashes: 1_000 });
+    await this.register();
   }
 
   async #work(): Promise<void> {
     const found = [
-      ...jobsOf(await this.run(claimJobs, CLAIM)),
-      ...jobsOf(await this.run(sweepJobs, { ...CLAIM, deep: true })),
+      ...jobsOf(await this.run(claimJobs, this.#claim)),
+      ...jobsOf(await this.run(sweepJobs, { ...this.#claim, deep: true })),
     ].toSorted((a, b) => Number(a.id) - Number(b.id));
     for (const job of found) this.ledger.handled.push(...(job.payload as number[]));
     await this.run(ackJobs, {
@@ -102,11 +128,10 @@ class Actor {
   }
 }
 
-const CLAIM = { workerId: 1, queues: ['mail'], limits: [5] };
 const merging = (key: number) => ({ unique: { key: KEYS[key]!, onConflict: 'merge' as const } });
 
 describe('unique jobs under several publishers and workers', () => {
-  it('lose nothing that was merged into them, and hand out nothing twice, whatever rolls back', async () => {
+  it('lose nothing that was merged into them, and hand out nothing twice, whatever rolls back and dies', async () => {
     const database = await testDatabase();
     const { publisher } = await openEngine(database);
     const clients = await Promise.all([1, 2, 3].map(() => database.client()));
@@ -115,26 +140,29 @@ describe('unique jobs under several publishers and workers', () => {
     const property = fc.asyncProperty(
       fc.tuple(...clients.map(() => fc.array(step, { minLength: 3, maxLength: 15 }))),
       async (scripts) => {
-        await database.query(`truncate ${schema}.jobs, ${schema}.leases`);
+        await database.query(`truncate ${schema}.jobs, ${schema}.leases, ${schema}.workers`);
         const ledger: Ledger = { next: 0, committed: [], handled: [] };
         const actors = clients.map(
           (client) =>
             new Actor(
               publisher,
               statementRunner(client, database.schema),
-              (text) => client.query(text),
+              async (text) => (await client.query<Record<string, unknown>>(text)).rows,
               ledger,
+              schema,
             ),
         );
+        for (const actor of actors) await actor.register();
         await Promise.all(
           actors.map(async (actor, index) => {
             for (const each of scripts[index]!) await actor.apply(each);
           }),
         );
         const [live] = await database.query<{ most: number }>(
-          `select coalesce(max(n), 0)::integer as most from (select count(*) as n from ${schema}.jobs group by unique_key) as counted`,
+          `select coalesce(max(n), 0)::integer as most from (select count(*) as n from ${schema}.jobs where unique_key is not null group by unique_key) as counted`,
         );
         expect(live!.most).toBeLessThanOrEqual(1);
+        await actors[0]!.apply({ kind: 'die' }); // and with it what a rescue had to leave to the next one
         for (let n = 0; n < 3; n += 1) await actors[0]!.apply({ kind: 'work' });
         const ascending = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b);
         expect(ascending(ledger.handled)).toEqual(ascending(ledger.committed));
