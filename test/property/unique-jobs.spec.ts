@@ -89,7 +89,7 @@ class Actor {
     const found = [
       ...jobsOf(await this.run(claimJobs, this.#claim)),
       ...jobsOf(await this.run(sweepJobs, { ...this.#claim, deep: true })),
-    ].toSorted((a, b) => Number(a.id) - Number(b.id));
+    ];
     for (const job of found) this.ledger.handled.push(...(job.payload as number[]));
     await this.run(ackJobs, {
       ids: found.map((job) => job.id),

@@ -1,3 +1,4 @@
+import { inOrderOfIds } from './job-order.js';
 import { statement, type Statement } from './statement.js';
 import type { Tables } from './tables.js';
 import { numberArray } from './statement.js';
@@ -195,24 +196,14 @@ const ackedOf = (ids: string) =>
 /** Tells the triggers of jobs that mean something to others how these have ended; until the commit. */
 const COMPLETED = `set_config('taskmaster.outcome', 'completed', true) as outcome`;
 
-/** In ascending order, which the binary search needs; of an id that is there twice, the token that was drawn later comes last and counts. */
+/** In the order of ids, which the binary search needs as well; of an id that is there twice, the token that was drawn later comes last and counts. */
 function ackValues({ ids, seqs, leases }: AckArgs): unknown[] {
-  const ended = ids.map((id, index) => ({ id, seq: seqs[index] as string })).toSorted(byNumbers);
+  const ended = inOrderOfIds(ids.map((id, index) => ({ id, seq: seqs[index] as string })));
   return [
     numberArray(ended.map((each) => each.id)),
     numberArray(ended.map((each) => each.seq)),
     numberArray(leases),
   ];
-}
-
-function byNumbers(one: { id: string; seq: string }, other: { id: string; seq: string }): number {
-  return compare(one.id, other.id) || compare(one.seq, other.seq);
-}
-
-/** Ids and tokens are positive numbers in decimal digits: the longer is the greater. */
-function compare(one: string, other: string): number {
-  if (one.length !== other.length) return one.length - other.length;
-  return one < other ? -1 : Number(one > other);
 }
 
 /**

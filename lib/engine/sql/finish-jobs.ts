@@ -1,3 +1,4 @@
+import { inOrderOfIds } from './job-order.js';
 import { numberArray, statement } from './statement.js';
 import type { Tables } from './tables.js';
 
@@ -50,14 +51,17 @@ export const finishJobs = statement<FinishArgs, FinishedRow>({
       delete from ${tables.leases} where id = any ($6::bigint[])
     )
     select gone.id, set_config('taskmaster.outcome', $1::text, true) as outcome from gone`,
-  values: ({ state, jobs, leases }) => [
-    state,
-    numberArray(jobs.map((job) => job.id)),
-    numberArray(jobs.map((job) => job.seq)),
-    jobs.map((job) => job.result),
-    jobs.map((job) => job.keepMs),
-    numberArray(leases),
-  ],
+  values: ({ state, jobs: ended, leases }) => {
+    const jobs = inOrderOfIds(ended);
+    return [
+      state,
+      numberArray(jobs.map((job) => job.id)),
+      numberArray(jobs.map((job) => job.seq)),
+      jobs.map((job) => job.result),
+      jobs.map((job) => job.keepMs),
+      numberArray(leases),
+    ];
+  },
 });
 
 /** Which jobs of a worker somebody has cancelled. */

@@ -1,3 +1,4 @@
+import { inOrderOfIds } from './job-order.js';
 import { numberArray, statement } from './statement.js';
 
 /** How one job goes on. */
@@ -75,13 +76,16 @@ export const rescheduleJobs = statement<RescheduleArgs & { readonly workerId: nu
                 from settled where run_at is null or run_at < 'infinity') as awaited
     )
     select settled.id, settled.expired, (select count(*) from rung) as rung from settled`,
-  values: ({ jobs, leases, workerId }) => [
-    numberArray(jobs.map((job) => job.id)),
-    numberArray(jobs.map((job) => job.seq)),
-    jobs.map((job) => job.delayMs),
-    jobs.map((job) => job.counted),
-    jobs.map((job) => job.error),
-    numberArray(leases),
-    workerId,
-  ],
+  values: ({ jobs: ended, leases, workerId }) => {
+    const jobs = inOrderOfIds(ended);
+    return [
+      numberArray(jobs.map((job) => job.id)),
+      numberArray(jobs.map((job) => job.seq)),
+      jobs.map((job) => job.delayMs),
+      jobs.map((job) => job.counted),
+      jobs.map((job) => job.error),
+      numberArray(leases),
+      workerId,
+    ];
+  },
 });

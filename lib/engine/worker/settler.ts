@@ -95,10 +95,7 @@ export class Settler {
   /** Those that ended like the first of them. */
   takeFinished(): SettlementBatch<FinishArgs> {
     const kind = this.#finished[0]?.settlement.kind;
-    const ended = this.#finished
-      .filter((each) => each.settlement.kind === kind)
-      .slice(0, LARGEST_FINISH)
-      .toSorted(byJob);
+    const ended = this.#finished.filter((each) => each.settlement.kind === kind).slice(0, LARGEST_FINISH);
     const taken = new Set(ended);
     this.#finished = this.#finished.filter((each) => !taken.has(each));
     this.#sending += 1;
@@ -113,7 +110,7 @@ export class Settler {
   }
 
   takeOthers(): SettlementBatch<RescheduleArgs> {
-    const ended = take(this.#others, LARGEST_RESCHEDULE).toSorted(byJob);
+    const ended = take(this.#others, LARGEST_RESCHEDULE);
     this.#sending += 1;
     return {
       ended,
