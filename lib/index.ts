@@ -293,6 +293,7 @@ export {
   PayloadEncryptionError,
   PayloadTooLargeError,
   PermissionDeniedError,
+  QueueFullError,
   ResultNotKeptError,
   ResultTimeoutError,
   SchemaBehindError,

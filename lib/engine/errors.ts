@@ -87,6 +87,25 @@ export class ReducerConflictError extends TaskmasterError {
   }
 }
 
+/** The queue holds as many jobs as its `maxPending` allows. Nothing was stored; inside a transaction, that transaction has failed. */
+export class QueueFullError extends TaskmasterError {
+  readonly code = 'TM_QUEUE_FULL';
+
+  /** @param pending jobs of the queue that have not ended; where they are more than `maxPending`, nobody has counted on */
+  constructor(
+    readonly queue: string,
+    readonly maxPending: number,
+    readonly pending: number,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `Queue ${quoted(queue)} is full: ${pending} of its jobs have not ended, and "maxPending" is ${maxPending}. ` +
+        'Enqueue later, enqueue fewer at once, or raise the limit.',
+      options,
+    );
+  }
+}
+
 /** A job was to be added to a batch that has ended, or that does not exist. */
 export class BatchEndedError extends TaskmasterError {
   readonly code = 'TM_BATCH_ENDED';

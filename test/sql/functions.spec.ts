@@ -38,9 +38,11 @@ const TESTED_HERE = [
 ];
 /** By test/integration, on schemas of other names. */
 const TESTED_BY_ENGINES = [
+  'admit',
   'age_jobs',
   'apply_effects',
   'begin_wait',
+  'call_gate',
   'cancel',
   'cancel_held',
   'cancel_jobs',
@@ -55,6 +57,7 @@ const TESTED_BY_ENGINES = [
   'fail_waiting',
   'finish_batch',
   'group_heads',
+  'hold_gate',
   'hold_unique',
   'insert_job',
   'insert_unique',
@@ -84,6 +87,8 @@ const TESTED_BY_ENGINES = [
   'remove_jobs',
   'reprocess',
   'resume',
+  'schedule_job_if_room',
+  'set_max_pending',
   'take_up',
   'unbatched',
   'unique_key',

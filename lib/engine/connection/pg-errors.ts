@@ -3,6 +3,7 @@ import {
   ClosedError,
   DatabaseError,
   PermissionDeniedError,
+  QueueFullError,
   StorageFullError,
   TaskmasterError,
 } from '../errors.js';
@@ -55,16 +56,26 @@ export function isDataError(error: unknown): boolean {
 
 /** Raised by our own functions. */
 const BATCH_ENDED = 'P0B01';
+const QUEUE_FULL = 'P0Q01';
+
+/** What `admit()` says. Libraries keep the message of the server, and nothing else for certain. */
+const FULL = /queue full \(maxPending (\d+), pending (\d+)\): ([\s\S]*)/;
 
 /** An error from the server as one of ours. `detail` and `where`, which may hold data, stay in `cause`. */
 export function databaseErrorOf(operation: string, thrown: unknown): TaskmasterError {
   if (thrown instanceof TaskmasterError) return thrown;
   const error = serverErrorOf(thrown);
   const state = sqlStateOf(error);
+  if (state === QUEUE_FULL) return queueFullErrorOf(reasonOf(error), thrown);
   if (state === BATCH_ENDED) return new BatchEndedError({ cause: thrown });
   if (state === '42501') return new PermissionDeniedError(operation, { cause: thrown });
   if (state === '53100' || state === '53200') return new StorageFullError(operation, { cause: thrown });
   return new DatabaseError(operation, state, reasonOf(error), { cause: thrown });
+}
+
+function queueFullErrorOf(reason: string, cause: unknown): QueueFullError {
+  const [, most, pending, queue = ''] = FULL.exec(reason) ?? [];
+  return new QueueFullError(queue, Number(most), Number(pending), { cause });
 }
 
 /** Reports what a background part met and goes on from. A lost connection is the session's to report, once for all. */

@@ -17,6 +17,7 @@ export interface QueueJson {
     readonly reason: string | null;
   } | null;
   readonly heldUntil: string | null;
+  readonly maxPending: number | null;
   readonly workers: number;
   readonly quietWorkers: number;
   readonly slots: number;
@@ -24,12 +25,12 @@ export interface QueueJson {
 
 /** The fields of a {@link QueueJson}. */
 function queueFields({ schema, queues }: Tables, name: string): string {
-  return `select known.name, state.paused, state.held_until, served.*
+  return `select known.name, state.paused, state.held_until, state.max_pending, served.*
             from (select ${name} as name) as known
             left join lateral (
               select case when queue.paused_at is not null and coalesce(queue.paused_until, 'infinity') > now()
                           then json_build_object('by', queue.paused_by, 'since', queue.paused_at, 'until', nullif(queue.paused_until, 'infinity'), 'reason', queue.pause_reason) end as paused,
-                     case when queue.held_until > now() then queue.held_until end as held_until
+                     case when queue.held_until > now() then queue.held_until end as held_until, queue.max_pending
                 from ${queues} as queue where queue.name = known.name) as state on true
            cross join lateral (
               select count(*) filter (where worker.state = 'running') as workers, count(*) filter (where worker.state <> 'running') as quiet_workers,
@@ -37,7 +38,7 @@ function queueFields({ schema, queues }: Tables, name: string): string {
                 from ${schema}.workers_of(known.name) as worker) as served`;
 }
 
-const FIELDS = `'name', q.name, 'paused', q.paused, 'heldUntil', q.held_until, 'workers', q.workers, 'quietWorkers', q.quiet_workers, 'slots', q.slots`;
+const FIELDS = `'name', q.name, 'paused', q.paused, 'heldUntil', q.held_until, 'maxPending', q.max_pending, 'workers', q.workers, 'quietWorkers', q.quiet_workers, 'slots', q.slots`;
 
 /** The queues there are, a page at a time, in the order of their names. Counts no jobs. */
 export const listQueues = statement<{ readonly after: string; readonly limit: number }, QueueRow>({
