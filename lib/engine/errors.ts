@@ -253,12 +253,15 @@ export class DatabaseError extends TaskmasterError {
 export class PermissionDeniedError extends TaskmasterError {
   readonly code = 'TM_PERMISSION_DENIED';
 
+  /** @param reason what the server said, such as `permission denied for table jobs`; it names objects, never data */
   constructor(
     readonly operation: string,
+    readonly reason: string,
     options?: ErrorOptions,
   ) {
     super(
-      `${operation}: the database role lacks a privilege it needs. Grant it, or connect as a role that has it.`,
+      `${operation}: the database role lacks a privilege it needs (${reason}). ` +
+        'Grant it, or connect as a role that has it; grantsSql() makes the statements.',
       options,
     );
   }

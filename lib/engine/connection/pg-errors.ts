@@ -68,7 +68,7 @@ export function databaseErrorOf(operation: string, thrown: unknown): TaskmasterE
   const state = sqlStateOf(error);
   if (state === QUEUE_FULL) return queueFullErrorOf(reasonOf(error), thrown);
   if (state === BATCH_ENDED) return new BatchEndedError({ cause: thrown });
-  if (state === '42501') return new PermissionDeniedError(operation, { cause: thrown });
+  if (state === '42501') return new PermissionDeniedError(operation, reasonOf(error), { cause: thrown });
   if (state === '53100' || state === '53200') return new StorageFullError(operation, { cause: thrown });
   return new DatabaseError(operation, state, reasonOf(error), { cause: thrown });
 }

@@ -96,7 +96,7 @@ export const queueStats = statement<CountArgs, QueueRow>({
              'oldestReadyMs', (select max(greatest(0, extract(epoch from now() - oldest.since) * 1000)) from (
                 (select coalesce(job.ready_at, job.created_at) as since
                    from ${tables.lanes} as lane
-                  cross join lateral (select * from ${tables.jobs} as first
+                  cross join lateral (select first.ready_at, first.created_at from ${tables.jobs} as first
                                        where first.queue_name = lane.queue_name and first.priority = lane.priority and first.run_at is null
                                          and first.group_key is null and first.id <> all (running.ids) order by first.seq limit 1) as job
                   where lane.queue_name = $1::text)
