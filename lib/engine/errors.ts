@@ -232,7 +232,7 @@ export class DatabaseUnreachableError extends TaskmasterError {
   }
 }
 
-/** PostgreSQL refused a statement. Carries the SQLSTATE; the detail, which may hold data, stays in `cause`. */
+/** PostgreSQL refused a statement. Carries the SQLSTATE; the detail, which may hold data, is dropped, also from `cause`. */
 export class DatabaseError extends TaskmasterError {
   readonly code = 'TM_DATABASE';
 

@@ -8,7 +8,7 @@ import {
   TaskmasterError,
 } from '../errors.js';
 import type { EventHub } from '../events.js';
-import { serverErrorOf } from './server-error.js';
+import { serverErrorOf, withoutData } from './server-error.js';
 
 /**
  * The five characters PostgreSQL sends with an error, or `undefined` when the error did not come from the server. Errors of the
@@ -61,16 +61,17 @@ const QUEUE_FULL = 'P0Q01';
 /** What `admit()` says. Libraries keep the message of the server, and nothing else for certain. */
 const FULL = /queue full \(maxPending (\d+), pending (\d+)\): ([\s\S]*)/;
 
-/** An error from the server as one of ours. `detail` and `where`, which may hold data, stay in `cause`. */
+/** An error from the server as one of ours. Its `cause` is without `detail` and `where`, which may hold data. */
 export function databaseErrorOf(operation: string, thrown: unknown): TaskmasterError {
   if (thrown instanceof TaskmasterError) return thrown;
   const error = serverErrorOf(thrown);
   const state = sqlStateOf(error);
-  if (state === QUEUE_FULL) return queueFullErrorOf(reasonOf(error), thrown);
-  if (state === BATCH_ENDED) return new BatchEndedError({ cause: thrown });
-  if (state === '42501') return new PermissionDeniedError(operation, reasonOf(error), { cause: thrown });
-  if (state === '53100' || state === '53200') return new StorageFullError(operation, { cause: thrown });
-  return new DatabaseError(operation, state, reasonOf(error), { cause: thrown });
+  const cause = withoutData(thrown);
+  if (state === QUEUE_FULL) return queueFullErrorOf(reasonOf(error), cause);
+  if (state === BATCH_ENDED) return new BatchEndedError({ cause });
+  if (state === '42501') return new PermissionDeniedError(operation, reasonOf(error), { cause });
+  if (state === '53100' || state === '53200') return new StorageFullError(operation, { cause });
+  return new DatabaseError(operation, state, reasonOf(error), { cause });
 }
 
 function queueFullErrorOf(reason: string, cause: unknown): QueueFullError {
@@ -81,7 +82,7 @@ function queueFullErrorOf(reason: string, cause: unknown): QueueFullError {
 /** Reports what a background part met and goes on from. A lost connection is the session's to report, once for all. */
 export function reportFailure(events: EventHub, operation: string, error: unknown): void {
   if (!isConnectionFailure(error) && !(error instanceof ClosedError))
-    events.emit({ type: 'engineError', operation, error });
+    events.emit({ type: 'engineError', operation, error: withoutData(error) });
 }
 
 /** The message of a failure to connect or to run, without anything secret. */
