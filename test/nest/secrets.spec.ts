@@ -80,10 +80,10 @@ function overhear(haystack: Haystack): void {
   );
   const writes = [process.stdout, process.stderr].map((stream) => {
     const { write } = stream;
-    stream.write = ((chunk: unknown, ...rest: never[]) => {
+    stream.write = (chunk: unknown, ...rest: never[]) => {
       haystack.add('the output', String(chunk));
       return (write as (...args: unknown[]) => boolean).call(stream, chunk, ...rest);
-    }) as never;
+    };
     return () => (stream.write = write);
   });
   onTestFinished(() => {
@@ -135,7 +135,7 @@ const setup = async () => {
         () => new Error(`${what} was not refused`),
         (thrown: unknown) => thrown,
       );
-    expect(error, what).toHaveProperty('code');
+    if (!(error instanceof Error && 'code' in error)) throw new Error(`${what}: ${String(error)}`);
     haystack.addValue(`the error of ${what}`, error);
   };
   return { ...nest, haystack, runtime, admin, refused };
@@ -199,10 +199,7 @@ describe('a secret', () => {
     expect(haystack.size).toBeGreaterThan(100);
     for (const [name, canary] of Object.entries(CANARIES)) {
       const columns = await columnsWith(database, canary);
-      expect(
-        columns.filter((column) => !HOMES[name]!.includes(column)),
-        name,
-      ).toEqual([]);
+      expect(columns.filter((column) => !HOMES[name]!.includes(column))).toEqual([]);
     }
     expect(await columnsWith(database, PAYLOAD)).toContain('finished.payload');
     expect(await columnsWith(database, HEADER)).toContain('jobs.meta');
@@ -246,7 +243,7 @@ describe('a secret', () => {
             const message = `insert into jobs values (${String(values)}) - ${(error as Error).message}`;
             throw Object.assign(new Error(message), { ...(error as object), message });
           },
-        } as never,
+        },
       }),
     );
     await admin.queues.setMaxPending('full', 1);
