@@ -324,7 +324,10 @@ describe('the role of a producer', () => {
     const { database, roles } = await setup();
     const taskmaster = await openEngine(database, { connection: roles.as('producer'), migrations: 'verify' });
     taskmaster.register({ queue: 'mail', label: 'mail', handle: () => undefined });
-    await expect(taskmaster.start()).rejects.toMatchObject({ code: '42501' });
+    await expect(taskmaster.start()).rejects.toMatchObject({
+      code: 'TM_PERMISSION_DENIED',
+      operation: 'start',
+    });
   });
 });
 
