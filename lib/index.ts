@@ -315,6 +315,7 @@ export {
   PayloadEncryptionError,
   PayloadTooLargeError,
   PermissionDeniedError,
+  QueueFullError,
   ResultNotKeptError,
   ResultTimeoutError,
   SchemaBehindError,

@@ -111,6 +111,25 @@ export class ReducerConflictError extends TaskmasterError {
   }
 }
 
+/** The queue holds as many jobs as its `maxPending` allows. Nothing was stored; inside a transaction, that transaction has failed. */
+export class QueueFullError extends TaskmasterError {
+  readonly code = 'TM_QUEUE_FULL';
+
+  /** @param pending jobs of the queue that have not ended; where they are more than `maxPending`, nobody has counted on */
+  constructor(
+    readonly queue: string,
+    readonly maxPending: number,
+    readonly pending: number,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `Queue ${quoted(queue)} is full: ${pending} of its jobs have not ended, and "maxPending" is ${maxPending}. ` +
+        'Enqueue later, enqueue fewer at once, or raise the limit.',
+      options,
+    );
+  }
+}
+
 /** A job was to be added to a batch that has ended, or that does not exist. */
 export class BatchEndedError extends TaskmasterError {
   readonly code = 'TM_BATCH_ENDED';
@@ -237,7 +256,7 @@ export class DatabaseUnreachableError extends TaskmasterError {
   }
 }
 
-/** PostgreSQL refused a statement. Carries the SQLSTATE; the detail, which may hold data, stays in `cause`. */
+/** PostgreSQL refused a statement. Carries the SQLSTATE; the detail, which may hold data, is dropped, also from `cause`. */
 export class DatabaseError extends TaskmasterError {
   readonly code = 'TM_DATABASE';
 
@@ -258,12 +277,15 @@ export class DatabaseError extends TaskmasterError {
 export class PermissionDeniedError extends TaskmasterError {
   readonly code = 'TM_PERMISSION_DENIED';
 
+  /** @param reason what the server said, such as `permission denied for table jobs`; it names objects, never data */
   constructor(
     readonly operation: string,
+    readonly reason: string,
     options?: ErrorOptions,
   ) {
     super(
-      `${operation}: the database role lacks a privilege it needs. Grant it, or connect as a role that has it.`,
+      `${operation}: the database role lacks a privilege it needs (${reason}). ` +
+        'Grant it, or connect as a role that has it; grantsSql() makes the statements.',
       options,
     );
   }

@@ -109,7 +109,7 @@ export interface ScheduleFiredEvent extends JobEventBase {
   /** The due time. */
   readonly scheduledFor: Date;
 }
-/** A schedule was due, and did not fire because an earlier job of it is still alive. */
+/** A schedule was due, and did not fire because an earlier job of it is still alive, or its queue is full. */
 export interface ScheduleSkippedEvent extends EventBase {
   readonly type: 'scheduleSkipped';
   readonly schedule: string;

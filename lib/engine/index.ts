@@ -53,6 +53,10 @@ export type {
   ParentRef,
   UniqueOptions,
 } from './publisher/enqueue-options.js';
+export { grantsSql } from './schema/grants.js';
+export type { GrantsOptions } from './schema/grants.js';
+export { ROLE_GRANTS } from './schema/role-grants.js';
+export type { RoleGrants, RoleName } from './schema/role-grants.js';
 export { Admin } from './admin/admin.js';
 export { ScheduleAdmin } from './admin/schedule-admin.js';
 export type { PreviewOptions, ScheduleFilter } from './admin/schedule-admin.js';

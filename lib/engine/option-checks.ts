@@ -141,6 +141,7 @@ const LIMIT_CHECKS = {
   ]),
   groupConcurrency: integer(1, MAX_LIMIT),
   onFailure: oneOf('skip', 'block'),
+  maxPending: integer(1, MAX_LIMIT),
   ageing: object({ everyMs: integer(100, MAX_DELAY_MS) }, ['everyMs']),
 } satisfies Checks;
 

@@ -2,11 +2,12 @@ import type pg from 'pg';
 import { Admin } from './admin/admin.js';
 import { EventWatch, type WatchedEvent, type WatchFilter } from './admin/event-watch.js';
 import { Database } from './connection/database.js';
-import { isConnectionFailure, reasonOf } from './connection/pg-errors.js';
+import { databaseErrorOf, isConnectionFailure, reasonOf } from './connection/pg-errors.js';
+import { withoutData } from './connection/server-error.js';
 import { StatementPool } from './connection/statement-pool.js';
 import { TransactionScope } from './connection/transaction.js';
 import { EngineRun } from './engine-run.js';
-import { ClosedError } from './errors.js';
+import { ClosedError, DatabaseUnreachableError, TaskmasterError } from './errors.js';
 import { EventHub } from './events.js';
 import { Deferred } from './lifecycle/deferred.js';
 import { HandlerList } from './handler-list.js';
@@ -21,6 +22,7 @@ import { ResultWatch } from './publisher/result-watch.js';
 import { TransactionHint } from './publisher/transaction-hint.js';
 import { notifyChannel } from './sql/listen.js';
 import { resolveOptions } from './resolve-options.js';
+import { withHiddenConnections } from './hidden-connections.js';
 import { ScheduleList } from './schedule-list.js';
 import type { ScheduleDefinition } from './schedule/schedule-definition.js';
 
@@ -76,7 +78,7 @@ export class Taskmaster {
 
   /** Checks the options; connects to nothing. @throws InvalidOptionsError listing every problem */
   constructor(options: TaskmasterOptions) {
-    this.options = resolveOptions(options, process.env);
+    this.options = withHiddenConnections(resolveOptions(options, process.env));
     this.events = new EventHub(this.options.name);
     this.#database = new Database(this.options, this.events);
     this.#scope = new TransactionScope(this.options.transaction);
@@ -315,7 +317,7 @@ export class Taskmaster {
       await this.#startRun(this.#startCancelled.signal);
     } catch (error) {
       await this.#abandon();
-      throw error;
+      throw this.#startErrorOf(error);
     }
     this.#state = 'running';
     this.events.emit({
@@ -325,6 +327,13 @@ export class Taskmaster {
         concurrency: options.concurrency,
       })),
     });
+  }
+
+  #startErrorOf(error: unknown): unknown {
+    if (error instanceof TaskmasterError || !(error instanceof Error)) return error;
+    return isConnectionFailure(error)
+      ? new DatabaseUnreachableError(this.#database.target, reasonOf(error), { cause: error })
+      : databaseErrorOf('start', error);
   }
 
   /** Resolves when the database is there; a `stop` meanwhile ends the wait for one that may never come. */
@@ -437,7 +446,7 @@ export class Taskmaster {
   }
 
   #report(operation: string, error: unknown): void {
-    this.events.emit({ type: 'engineError', operation, error });
+    this.events.emit({ type: 'engineError', operation, error: withoutData(error) });
     this.events.emit({ type: 'engineWarning', message: `${operation} failed: ${reasonOf(error)}` });
   }
 }

@@ -16,7 +16,14 @@ const setup = async () => {
   return { database, admin, publisher, jobs: new JobTable(database) };
 };
 
-const NOBODY = { paused: undefined, heldUntil: undefined, workers: 0, quietWorkers: 0, slots: 0 };
+const NOBODY = {
+  paused: undefined,
+  heldUntil: undefined,
+  maxPending: undefined,
+  workers: 0,
+  quietWorkers: 0,
+  slots: 0,
+};
 
 describe('queues.list', () => {
   it('tells of every queue that is known of, whatever it is known from', async () => {

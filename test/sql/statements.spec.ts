@@ -205,6 +205,7 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
     takes: ['text[]'],
     gives: { usage: 'double precision', now_ms: 'double precision', abandoned: 'boolean', alone: 'boolean' },
   },
+  set_max_pending: { takes: ['text', 'integer'], gives: { set_max_pending: 'void' } },
   store_schedule: { takes: ['json'], gives: { schedule: 'text' } },
   store_step: { takes: ['bigint', 'bigint', 'text', 'jsonb'], gives: { id: 'bigint' } },
   sweep_jobs: {

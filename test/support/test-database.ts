@@ -23,8 +23,8 @@ export interface TestDatabase {
   readonly url: string;
   /** Runs one statement on a connection of the test's own and answers with its rows. */
   query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
-  /** A new connection, closed after the test. */
-  client(): Promise<pg.Client>;
+  /** A new connection, closed after the test. @param as another role than that of the test itself */
+  client(as?: pg.ClientConfig): Promise<pg.Client>;
 }
 
 /**
@@ -45,7 +45,7 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
 
 function databaseOf(name: string, schema: string): TestDatabase {
   const config = { ...inject('databaseServer'), database: name };
-  const client = () => connectedClient(config);
+  const client = (as: pg.ClientConfig = config) => connectedClient(as);
   let own: Promise<pg.Client> | undefined;
   return {
     name,

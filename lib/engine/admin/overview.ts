@@ -100,6 +100,7 @@ function emptyQueue(name: string): SnapshotJson {
     name,
     paused: null,
     heldUntil: null,
+    maxPending: null,
     workers: 0,
     quietWorkers: 0,
     slots: 0,

@@ -12,6 +12,7 @@ import {
   type FindLiveArgs,
   removeJobs,
 } from '../sql/cancel-jobs.js';
+import { setMaxPending } from '../sql/max-pending.js';
 import { pauseQueue, resumeQueue } from '../sql/pause-queue.js';
 import { listQueues, queueSize, queueStats } from '../sql/read-queues.js';
 import type { CountedState, QueueRow, QueueStatsJson } from '../sql/read-queues.js';
@@ -72,6 +73,7 @@ const PAGE = 1_000;
 const LARGEST_PAGE = 10_000;
 const COUNT_UP_TO = 10_000;
 const LARGEST_COUNT = 1_000_000;
+const LARGEST_LIMIT = 1_000_000_000;
 const UNENDED: readonly CountedState[] = ['ready', 'running', 'scheduled', 'blocked'];
 const PURGED: readonly CountedState[] = ['ready', 'scheduled', 'blocked'];
 
@@ -98,6 +100,13 @@ const PAUSE_CHECKS = {
   reason: text,
   by: text,
 } satisfies Checks;
+const maxPending = check(
+  `an integer from 1 to ${LARGEST_LIMIT}, Infinity, or null`,
+  (value) =>
+    value === null ||
+    value === Infinity ||
+    (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= LARGEST_LIMIT),
+);
 const PURGE_CHECKS = { states, dryRun: boolean } satisfies Checks;
 
 const LIVE: Finders<FindLiveArgs> = { find: findLiveJobs, count: countLiveJobs };
@@ -163,6 +172,22 @@ export class QueueAdmin {
     const args = { queue: queueNameOf(queue) };
     const [row] = await this.options.statements.run('queues.resume', resumeQueue, args);
     return row?.resumed === true;
+  }
+
+  /**
+   * Sets how many jobs of the queue may be there that have not ended; enqueues that would make them more are refused. It counts for every process at
+   * once, and until it is set again, whatever the code says. What is there already stays.
+   *
+   * @param most `Infinity`: any number; `null`: what the code says, the option `maxPending`
+   * @throws InvalidOptionsError
+   */
+  async setMaxPending(queue: AnyQueue, most: number | null): Promise<void> {
+    const problems: string[] = [];
+    queueReference(queue, 'queue', problems);
+    maxPending(most, 'maxPending', problems);
+    throwProblems('queues.setMaxPending', problems);
+    const args = { queue: queueNameOf(queue), most: most === Infinity ? 0 : most };
+    await this.options.statements.run('queues.setMaxPending', setMaxPending, args);
   }
 
   /**

@@ -16,6 +16,8 @@ export interface QueueRecord {
   readonly paused: QueuePause | undefined;
   /** A handler has thrown `rateLimited()`: nothing starts before. */
   readonly heldUntil: Date | undefined;
+  /** How many of its jobs may be there that have not ended; `undefined`: any number. */
+  readonly maxPending: number | undefined;
   /** Live workers that take its jobs. */
   readonly workers: number;
   /** Live workers that would, and are quiet or drain. */
@@ -47,11 +49,12 @@ export function statsOf(row: QueueRow, countUpTo: number): QueueStats {
 }
 
 function recordOf(json: QueueJson): QueueRecord {
-  const { name, paused, heldUntil, workers, quietWorkers, slots } = json;
+  const { name, paused, heldUntil, maxPending, workers, quietWorkers, slots } = json;
   return {
     queue: name,
     paused: paused === null ? undefined : pauseOf(paused),
     heldUntil: heldUntil === null ? undefined : new Date(heldUntil),
+    maxPending: maxPending ?? undefined,
     workers,
     quietWorkers,
     slots,

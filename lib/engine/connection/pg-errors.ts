@@ -3,11 +3,12 @@ import {
   ClosedError,
   DatabaseError,
   PermissionDeniedError,
+  QueueFullError,
   StorageFullError,
   TaskmasterError,
 } from '../errors.js';
 import type { EventHub } from '../events.js';
-import { serverErrorOf } from './server-error.js';
+import { serverErrorOf, withoutData } from './server-error.js';
 
 /**
  * The five characters PostgreSQL sends with an error, or `undefined` when the error did not come from the server. Errors of the
@@ -55,22 +56,33 @@ export function isDataError(error: unknown): boolean {
 
 /** Raised by our own functions. */
 const BATCH_ENDED = 'P0B01';
+const QUEUE_FULL = 'P0Q01';
 
-/** An error from the server as one of ours. `detail` and `where`, which may hold data, stay in `cause`. */
+/** What `admit()` says. Libraries keep the message of the server, and nothing else for certain. */
+const FULL = /queue full \(maxPending (\d+), pending (\d+)\): ([\s\S]*)/;
+
+/** An error from the server as one of ours. Its `cause` is without `detail` and `where`, which may hold data. */
 export function databaseErrorOf(operation: string, thrown: unknown): TaskmasterError {
   if (thrown instanceof TaskmasterError) return thrown;
   const error = serverErrorOf(thrown);
   const state = sqlStateOf(error);
-  if (state === BATCH_ENDED) return new BatchEndedError({ cause: thrown });
-  if (state === '42501') return new PermissionDeniedError(operation, { cause: thrown });
-  if (state === '53100' || state === '53200') return new StorageFullError(operation, { cause: thrown });
-  return new DatabaseError(operation, state, reasonOf(error), { cause: thrown });
+  const cause = withoutData(thrown);
+  if (state === QUEUE_FULL) return queueFullErrorOf(reasonOf(error), cause);
+  if (state === BATCH_ENDED) return new BatchEndedError({ cause });
+  if (state === '42501') return new PermissionDeniedError(operation, reasonOf(error), { cause });
+  if (state === '53100' || state === '53200') return new StorageFullError(operation, { cause });
+  return new DatabaseError(operation, state, reasonOf(error), { cause });
+}
+
+function queueFullErrorOf(reason: string, cause: unknown): QueueFullError {
+  const [, most, pending, queue = ''] = FULL.exec(reason) ?? [];
+  return new QueueFullError(queue, Number(most), Number(pending), { cause });
 }
 
 /** Reports what a background part met and goes on from. A lost connection is the session's to report, once for all. */
 export function reportFailure(events: EventHub, operation: string, error: unknown): void {
   if (!isConnectionFailure(error) && !(error instanceof ClosedError))
-    events.emit({ type: 'engineError', operation, error });
+    events.emit({ type: 'engineError', operation, error: withoutData(error) });
 }
 
 /** The message of a failure to connect or to run, without anything secret. */

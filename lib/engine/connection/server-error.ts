@@ -6,6 +6,9 @@ const DEEPEST = 6;
 /** Knex and MikroORM put the statement, values and all, before what the server has said. */
 const STATEMENT = /^(insert into|select|with) [\s\S]* - /;
 
+/** The five characters PostgreSQL sends with an error. */
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+
 /** An error as drivers report it. */
 interface Reported {
   readonly code: string | undefined;
@@ -23,6 +26,46 @@ export function serverErrorOf(thrown: unknown): unknown {
     error = withinOf(error);
     if (error === undefined) break;
     found = reportedOf(error) ?? found;
+  }
+  return found;
+}
+
+/** What of an error of the server names objects, and no data. */
+const FIELDS = [
+  'severity',
+  'hint',
+  'schema',
+  'table',
+  'column',
+  'dataType',
+  'constraint',
+  'routine',
+] as const;
+
+/**
+ * An error of the server without what may hold data of others: `detail` ("Failing row contains ..."), `where`, the statement that a library has
+ * put into its message, and that library's own error around it. Any other error as it is.
+ */
+export function withoutData(thrown: unknown): unknown {
+  const found = serverErrorOf(thrown);
+  const { code, message } = (found ?? {}) as Partial<Reported>;
+  if (typeof code !== 'string' || !SQLSTATE.test(code) || typeof message !== 'string') return thrown;
+  const error = new Error(message);
+  const original = innermostOf(thrown) as Record<string, unknown>;
+  const kept = FIELDS.filter((field) => typeof original[field] === 'string').map((field) => [
+    field,
+    original[field],
+  ]);
+  const [frames = ''] = /(\n\s+at [\s\S]*)?$/.exec(String((thrown as Error).stack ?? '')) ?? [];
+  return Object.assign(error, { code, ...Object.fromEntries(kept), stack: `error: ${message}${frames}` });
+}
+
+/** The error that says what the server has said. */
+function innermostOf(thrown: unknown): unknown {
+  let [found, error] = [thrown, thrown];
+  for (let depth = 0; depth < DEEPEST && error !== undefined; depth += 1) {
+    if (reportedOf(error) !== undefined) found = error;
+    error = withinOf(error);
   }
   return found;
 }

@@ -48,6 +48,12 @@ export interface QueueLimits {
   readonly groupConcurrency?: number;
   /** What a job that has failed means to its `group`: the next one goes on, or nothing does until it is requeued or deleted. @default 'skip' */
   readonly onFailure?: 'skip' | 'block';
+  /**
+   * Jobs of this queue that have not ended: ready, running, scheduled, blocked. An enqueue that would make them more is refused with
+   * {@link QueueFullError}, whoever enqueues, and stores nothing. Producers of such a queue take turns, from their insert to their COMMIT.
+   * @default no limit
+   */
+  readonly maxPending?: number;
   /** Jobs that wait for so long, in milliseconds, move up by one priority, again and again. @default never */
   readonly ageing?: { readonly everyMs: number };
 }

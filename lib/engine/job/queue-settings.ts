@@ -16,6 +16,7 @@ export interface QueueSettings {
   readonly failedMs: number | null;
   readonly cancelledMs: number | null;
   readonly ageingMs: number | null;
+  readonly maxPending: number | null;
 }
 
 /** The settings that follow from the options of a queue. */
@@ -23,7 +24,8 @@ export function settingsOf(
   name: string,
   options: QueueLimits & Pick<QueueOptions, 'retention'>,
 ): QueueSettings {
-  const { globalConcurrency, keyConcurrency, rateLimit, groupConcurrency, onFailure, ageing } = options;
+  const { globalConcurrency, keyConcurrency, rateLimit, groupConcurrency, onFailure, ageing, maxPending } =
+    options;
   const { completedMs, failedMs, cancelledMs } = { ...RETENTION_DEFAULTS, ...options.retention };
   return {
     name,
@@ -38,6 +40,7 @@ export function settingsOf(
     failedMs: orNull(failedMs),
     cancelledMs: orNull(cancelledMs),
     ageingMs: ageing?.everyMs ?? null,
+    maxPending: maxPending ?? null,
   };
 }
 

@@ -1,4 +1,5 @@
 import { isDataError } from '../connection/pg-errors.js';
+import { QueueFullError } from '../errors.js';
 import { Deferred } from '../lifecycle/deferred.js';
 import type { EnqueuedRow } from '../sql/enqueue-jobs.js';
 import { LARGEST_BATCH, LONGEST_BATCH } from './encoded-chunks.js';
@@ -54,10 +55,24 @@ export class EnqueueBatcher {
       for (const [index, each] of batch.entries()) each.stored.resolve(rows[index] as EnqueuedRow);
     } catch (error) {
       if (batch.length === 1 || !isDataError((error as Error).cause)) return failAll(batch, error);
+      if (error instanceof QueueFullError && !batch.some((each) => each.job.ruled))
+        return this.#sendWhatFits(batch, error);
       const middle = Math.ceil(batch.length / 2);
       await this.#send(batch.slice(0, middle));
       await this.#send(batch.slice(middle));
     }
+  }
+
+  /** Of a queue that is full, the first jobs, as many as there was room for; the others need not be sent to be refused. */
+  async #sendWhatFits(batch: readonly PendingJob[], full: QueueFullError): Promise<void> {
+    const refused = batch
+      .filter((each) => each.job.queue === full.queue)
+      .slice(Math.max(0, full.maxPending - full.pending));
+    if (refused.length === 0) return failAll(batch, full);
+    failAll(refused, full);
+    const gone = new Set(refused);
+    const others = batch.filter((each) => !gone.has(each));
+    if (others.length > 0) await this.#send(others);
   }
 }
 

@@ -50,6 +50,7 @@ export class Migrator {
     await client.query('begin');
     try {
       await client.query('select pg_advisory_xact_lock($1, hashtext($2))', [MIGRATION_LOCK, this.schema]);
+      await this.#becomeOwner(client);
       const missing = this.#missing(await this.#applied(client));
       if (missing.length > 0) await this.#prepareSchema(client);
       for (const migration of missing) await this.#apply(client, migration);
@@ -96,6 +97,21 @@ export class Migrator {
       `select version, name, breaking from ${this.#tables.migrations} order by version`,
     );
     return rows;
+  }
+
+  /**
+   * What a migration makes belongs to whoever owns what is there, or the schema while it is empty: the next one may be run by another member of
+   * that role. Until the end of the transaction.
+   */
+  async #becomeOwner(client: pg.ClientBase): Promise<void> {
+    await client.query(
+      `select pg_catalog.set_config('role', owner.rolname, true)
+         from pg_catalog.pg_namespace as n
+         left join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = 'migrations'
+         join pg_catalog.pg_roles as owner on owner.oid = coalesce(c.relowner, n.nspowner)
+        where n.nspname = $1 and owner.rolname <> current_user and pg_catalog.pg_has_role(owner.oid, 'member')`,
+      [this.schema],
+    );
   }
 
   /** `create schema if not exists` asks for the privilege even when the schema exists, so look first. */

@@ -14,6 +14,7 @@ const COLUMNS = [
   'failed_ms',
   'cancelled_ms',
   'ageing_ms',
+  'said_pending',
 ];
 
 function columnsOf(row: string): string {
@@ -35,14 +36,14 @@ export const syncQueues = statement<{ readonly queues: readonly SyncedQueue[] },
   text: ({ queues }) => `with said as (
       select q."name" as name, q."maxRunning" as max_running, q."rateLimit" as rate_limit, q."ratePeriodMs" as rate_period_ms,
              q."rateByGroup" as rate_by_group, q."groupSlots" as group_slots, q."groupFifo" as group_fifo, q."groupBlock" as group_block,
-             q."completedMs" as completed_ms, q."failedMs" as failed_ms, q."cancelledMs" as cancelled_ms, q."ageingMs" as ageing_ms, q."options" as options
+             q."completedMs" as completed_ms, q."failedMs" as failed_ms, q."cancelledMs" as cancelled_ms, q."ageingMs" as ageing_ms, q."maxPending" as said_pending, q."options" as options
         from json_to_recordset($1::json) as q("name" text, "maxRunning" integer, "rateLimit" integer, "ratePeriodMs" double precision,
              "rateByGroup" boolean, "groupSlots" integer, "groupFifo" boolean, "groupBlock" boolean,
-             "completedMs" double precision, "failedMs" double precision, "cancelledMs" double precision, "ageingMs" double precision, "options" jsonb)
+             "completedMs" double precision, "failedMs" double precision, "cancelledMs" double precision, "ageingMs" double precision, "maxPending" integer, "options" jsonb)
     )
     insert into ${queues} as known (name, options, ${COLUMNS.join(', ')})
     select said.name, said.options, ${columnsOf('said')} from said
-     where (${columnsOf('said')}) is distinct from (null, null, null, false, 1, true, false, 0, null, 0, null)
+     where (${columnsOf('said')}) is distinct from (null, null, null, false, 1, true, false, 0, null, 0, null, null)
         or said.options <> '{}'
         or exists (select from ${queues} as other where other.name = said.name)
      order by said.name

@@ -17,6 +17,7 @@ export interface QueueJson {
     readonly reason: string | null;
   } | null;
   readonly heldUntil: string | null;
+  readonly maxPending: number | null;
   readonly workers: number;
   readonly quietWorkers: number;
   readonly slots: number;
@@ -24,12 +25,12 @@ export interface QueueJson {
 
 /** The fields of a {@link QueueJson}. */
 export function queueFields({ schema, queues }: Tables, name: string): string {
-  return `select known.name, state.paused, state.held_until, served.*
+  return `select known.name, state.paused, state.held_until, state.max_pending, served.*
             from (select ${name} as name) as known
             left join lateral (
               select case when queue.paused_at is not null and coalesce(queue.paused_until, 'infinity') > now()
                           then json_build_object('by', queue.paused_by, 'since', queue.paused_at, 'until', nullif(queue.paused_until, 'infinity'), 'reason', queue.pause_reason) end as paused,
-                     case when queue.held_until > now() then queue.held_until end as held_until
+                     case when queue.held_until > now() then queue.held_until end as held_until, queue.max_pending
                 from ${queues} as queue where queue.name = known.name) as state on true
            cross join lateral (
               select count(*) filter (where worker.state = 'running') as workers, count(*) filter (where worker.state <> 'running') as quiet_workers,
@@ -38,7 +39,7 @@ export function queueFields({ schema, queues }: Tables, name: string): string {
 }
 
 /** Of {@link queueFields}, as JSON. */
-export const FIELDS = `'name', q.name, 'paused', q.paused, 'heldUntil', q.held_until, 'workers', q.workers, 'quietWorkers', q.quiet_workers, 'slots', q.slots`;
+export const FIELDS = `'name', q.name, 'paused', q.paused, 'heldUntil', q.held_until, 'maxPending', q.max_pending, 'workers', q.workers, 'quietWorkers', q.quiet_workers, 'slots', q.slots`;
 
 /** The queues there are, a page at a time, in the order of their names. Counts no jobs. */
 export const listQueues = statement<{ readonly after: string; readonly limit: number }, QueueRow>({
@@ -96,7 +97,7 @@ export const queueStats = statement<CountArgs, QueueRow>({
              'oldestReadyMs', (select max(greatest(0, extract(epoch from now() - oldest.since) * 1000)) from (
                 (select coalesce(job.ready_at, job.created_at) as since
                    from ${tables.lanes} as lane
-                  cross join lateral (select * from ${tables.jobs} as first
+                  cross join lateral (select first.ready_at, first.created_at from ${tables.jobs} as first
                                        where first.queue_name = lane.queue_name and first.priority = lane.priority and first.run_at is null
                                          and first.group_key is null and first.id <> all (running.ids) order by first.seq limit 1) as job
                   where lane.queue_name = $1::text)

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { ClientSource } from '../connection/pool.js';
+import { withoutData } from '../connection/server-error.js';
 import type { Session } from '../connection/session.js';
 import type { TransactionScope } from '../connection/transaction.js';
 import { JobCancelledError, LeaseLostError, ShutdownError } from '../errors.js';
@@ -346,7 +347,7 @@ export class Worker implements Service {
       steps: this.#steps,
       onStuck: (claimed) => this.#stuck(claimed),
       onBrokenPolicy: ({ queue }, operation, error) =>
-        this.options.events.emit({ type: 'engineError', operation, queue, error }),
+        this.options.events.emit({ type: 'engineError', operation, queue, error: withoutData(error) }),
     };
   }
 
