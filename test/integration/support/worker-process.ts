@@ -21,6 +21,10 @@ export interface Orders {
   readonly workMs?: number;
   /** Ends the process, as `kill -9` would. */
   readonly die?: true;
+  /** Leaves a rejected promise behind that nobody awaits. */
+  readonly stray?: true;
+  /** Takes memory until there is none. */
+  readonly hoard?: true;
 }
 
 /** The one argument, as JSON. */
@@ -50,9 +54,11 @@ async function handle(orders: Orders, job: Job): Promise<void> {
     say('aborted', job.id, (job.signal.reason as { code?: string }).code),
   );
   say('started', job.id, job.runCount);
+  if (orders.stray) void Promise.reject(new Error('nobody awaits this'));
   if (orders.hold) await signalled;
   if (orders.blockMs !== undefined) block(orders.blockMs);
   if (orders.workMs !== undefined) await delay(orders.workMs);
+  if (orders.hoard) await hoard();
   if (orders.die) process.kill(process.pid, 'SIGKILL');
   say('ended', job.id);
 }
@@ -60,6 +66,11 @@ async function handle(orders: Orders, job: Job): Promise<void> {
 async function handleBatch(all: Orders[], jobs: JobBatch): Promise<void> {
   say('batch', ...jobs.map((job) => job.id));
   for (const [index, job] of jobs.entries()) await handle(all[index]!, job);
+}
+
+async function hoard(): Promise<void> {
+  for (const all: number[][] = []; ; await delay(0))
+    all.push(Array.from({ length: 1_000_000 }, () => all.length));
 }
 
 function block(ms: number): void {
