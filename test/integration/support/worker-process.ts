@@ -5,7 +5,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   Taskmaster,
+  type BatchHandlerRegistration,
   type BatchOptions,
+  type HandlerOptions,
   type Job,
   type JobBatch,
   type TaskmasterOptions,
@@ -29,6 +31,8 @@ export interface WorkerProcessOptions {
   readonly queue: string;
   readonly concurrency?: number;
   readonly maxAttempts?: number;
+  /** Further options of the handler that JSON can say. */
+  readonly options?: HandlerOptions;
   /** The handler gets batches; what each job asks for is done for one after another. */
   readonly batch?: BatchOptions;
 }
@@ -38,6 +42,7 @@ const {
   queue,
   concurrency = 10,
   maxAttempts = 10,
+  options: further = {},
   batch,
 } = JSON.parse(process.argv[2]!) as WorkerProcessOptions;
 
@@ -69,9 +74,13 @@ function block(ms: number): void {
 
 const taskmaster = new Taskmaster(options);
 taskmaster.events.subscribe((event) => say('event', event.type, 'jobId' in event ? event.jobId : ''));
-const handler = { queue, label: 'worker process', options: { concurrency, maxAttempts, backoff: 50 } };
+const handler = {
+  queue,
+  label: 'worker process',
+  options: { concurrency, maxAttempts, backoff: 50, ...further },
+};
 if (batch === undefined) taskmaster.register({ ...handler, handle });
-else taskmaster.register({ ...handler, batch, handleBatch });
+else taskmaster.register({ ...handler, batch, handleBatch } as BatchHandlerRegistration);
 process.on('SIGTERM', () => void taskmaster.close().then(() => say('closed'))); // then nothing is left that keeps the process
 await taskmaster.start();
 say('ready');
