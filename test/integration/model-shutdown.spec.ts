@@ -58,13 +58,13 @@ describe('a worker that stops', () => {
     const queue = defineQueue<{ key: string }>('mail', limits);
     const [a, b] = [{ key: 'a' }, { key: 'b' }];
     await publisher.enqueueMany(queue, [a, a, b, b]);
-    const { stop } = await holder(database, 2, limits as HandlerOptions);
+    const { stop } = await holder(database, 2, limits);
     await stop();
     const runs = new SignalPoint<string>();
     await working(
       database,
       (job) => runs.signal(`${(job.payload as { key: string }).key} ${job.runCount}`),
-      limits as HandlerOptions,
+      limits,
     );
     expect((await runs.count(4)).toSorted()).toEqual(['a 1', 'a 1', 'b 1', 'b 1']);
   });

@@ -63,7 +63,9 @@ describe('a job that waits', () => {
       `update "${database.schema}".jobs set created_at = now() - interval '1 day', ready_at = now() - interval '1 day'`,
     );
     await publisher.enqueue('other');
-    await workingEngine(database, { other: { ageing: { everyMs: 100 }, handle: () => order.signal('other') } });
+    await workingEngine(database, {
+      other: { ageing: { everyMs: 100 }, handle: () => order.signal('other') },
+    });
     await order.count(1);
     await database.query(`select "${database.schema}".age_jobs(1000)`);
     const [job] = await database.query(`select priority from "${database.schema}".jobs where id = $1`, [id]);

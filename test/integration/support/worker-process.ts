@@ -5,7 +5,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   Taskmaster,
-  type BatchHandlerRegistration,
   type BatchOptions,
   type HandlerOptions,
   type Job,
@@ -80,7 +79,7 @@ const handler = {
   options: { concurrency, maxAttempts, backoff: 50, ...further },
 };
 if (batch === undefined) taskmaster.register({ ...handler, handle });
-else taskmaster.register({ ...handler, batch, handleBatch } as BatchHandlerRegistration);
+else taskmaster.register({ ...handler, batch, handleBatch });
 process.on('SIGTERM', () => void taskmaster.close().then(() => say('closed'))); // then nothing is left that keeps the process
 await taskmaster.start();
 say('ready');
