@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   Taskmaster,
   type BatchOptions,
+  type HandlerOptions,
   type Job,
   type JobBatch,
   type TaskmasterOptions,
@@ -33,6 +34,8 @@ export interface WorkerProcessOptions {
   readonly queue: string;
   readonly concurrency?: number;
   readonly maxAttempts?: number;
+  /** Further options of the handler that JSON can say. */
+  readonly options?: HandlerOptions;
   /** The handler gets batches; what each job asks for is done for one after another. */
   readonly batch?: BatchOptions;
 }
@@ -42,6 +45,7 @@ const {
   queue,
   concurrency = 10,
   maxAttempts = 10,
+  options: further = {},
   batch,
 } = JSON.parse(process.argv[2]!) as WorkerProcessOptions;
 
@@ -80,7 +84,11 @@ function block(ms: number): void {
 
 const taskmaster = new Taskmaster(options);
 taskmaster.events.subscribe((event) => say('event', event.type, 'jobId' in event ? event.jobId : ''));
-const handler = { queue, label: 'worker process', options: { concurrency, maxAttempts, backoff: 50 } };
+const handler = {
+  queue,
+  label: 'worker process',
+  options: { concurrency, maxAttempts, backoff: 50, ...further },
+};
 if (batch === undefined) taskmaster.register({ ...handler, handle });
 else taskmaster.register({ ...handler, batch, handleBatch });
 process.on('SIGTERM', () => void taskmaster.close().then(() => say('closed'))); // then nothing is left that keeps the process
