@@ -95,14 +95,19 @@ describe('event reference', () => {
   });
 });
 
-describe('the table of features', () => {
-  it('names tests that exist', async () => {
-    const page = await readFile(join(ROOT, 'docs', 'features.md'), 'utf8');
-    const named = [...page.matchAll(/`((?:unit|property|integration|nest)\/[\w-]+)`/g)].map(
-      ([, file]) => file,
+describe('the table of features, and those of security and of bad input', () => {
+  it.each([
+    ['docs/features.md', 20],
+    ['docs/security.md', 10],
+    ['test/README.md', 25],
+  ])('names tests that exist: %s', async (file, least) => {
+    const page = await readFile(join(ROOT, file), 'utf8');
+    const folders = 'unit|property|integration|nest|sql|package|adapters';
+    const named = [...page.matchAll(new RegExp(`\`((?:${folders})(?:/[\\w-]+)+)\``, 'g'))].map(
+      ([, name]) => name,
     );
-    expect(named.length).toBeGreaterThan(20);
-    const missing = named.filter((file) => !existsSync(join(ROOT, 'test', `${file}.spec.ts`)));
+    expect(named.length).toBeGreaterThan(least);
+    const missing = named.filter((name) => !existsSync(join(ROOT, 'test', `${name}.spec.ts`)));
     expect(missing).toEqual([]);
   });
 });

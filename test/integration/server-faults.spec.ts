@@ -139,25 +139,38 @@ describe('a server that cannot prove who it is', () => {
     });
   });
 
-  it('is refused when nobody vouches for its certificate, unless its certificate is given', async () => {
+  /** A server with this certificate, and how to open an engine on it by a host name. */
+  const tlsServer = async (certificate: string) => {
     const folder = await temporaryFolder();
-    const [cert, key] = ['server.crt', 'server.key'].map((name) => join(folder, name)) as [string, string];
-    await copyFile(new URL('server.crt', FIXTURES), cert);
+    const [cert, key] = [join(folder, 'server.crt'), join(folder, 'server.key')];
+    await copyFile(new URL(certificate, FIXTURES), cert);
     await copyFile(new URL('server.key', FIXTURES), key);
     const { uid, gid } = await serverAccount();
     for (const file of [cert, key]) await chown(file, uid, gid);
     await chmod(key, 0o600);
     const { database } = await ownServer(['ssl=on', `ssl_cert_file=${cert}`, `ssl_key_file=${key}`]);
-    const open = (ssl: object) =>
-      openEngine(database, {
-        connection: { ...database.config, host: 'localhost', ssl },
-        connectTimeoutMs: 1_000,
-      });
-    await expect(open({})).rejects.toMatchObject({
-      code: 'TM_DATABASE_UNREACHABLE',
-      reason: expect.stringContaining('self-signed certificate'),
-    });
-    const taskmaster = await open({ ca: await readFile(cert, 'utf8') });
+    const ca = await readFile(cert, 'utf8');
+    const open = (host: string, ssl: object) =>
+      openEngine(database, { connection: { ...database.config, host, ssl }, connectTimeoutMs: 1_000 });
+    return { ca, open };
+  };
+  const refused = (reason: string) => ({
+    code: 'TM_DATABASE_UNREACHABLE',
+    reason: expect.stringContaining(reason),
+  });
+
+  it('is refused when nobody vouches for its certificate, or it is that of another host', async () => {
+    const { ca, open } = await tlsServer('server.crt');
+    await expect(open('localhost', {})).rejects.toMatchObject(refused('self-signed certificate'));
+    await expect(open('127.0.0.1', { ca })).rejects.toMatchObject(
+      refused("IP: 127.0.0.1 is not in the cert's list"),
+    );
+    const taskmaster = await open('localhost', { ca });
     await expect(taskmaster.health()).resolves.toMatchObject({ status: 'up' });
+  });
+
+  it('is refused when its certificate has expired', async () => {
+    const { ca, open } = await tlsServer('expired.crt');
+    await expect(open('localhost', { ca })).rejects.toMatchObject(refused('certificate has expired'));
   });
 });

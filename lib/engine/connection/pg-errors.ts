@@ -58,6 +58,10 @@ export function isDataError(error: unknown): boolean {
 const BATCH_ENDED = 'P0B01';
 const QUEUE_FULL = 'P0Q01';
 
+/** A schema, table, column or function is not there. */
+const MISSING = new Set(['3F000', '42P01', '42703', '42883']);
+const MIGRATE = `Is the schema installed, and up to date? Start once with migrations: 'run'.`;
+
 /** What `admit()` says. Libraries keep the message of the server, and nothing else for certain. */
 const FULL = /queue full \(maxPending (\d+), pending (\d+)\): ([\s\S]*)/;
 
@@ -71,7 +75,8 @@ export function databaseErrorOf(operation: string, thrown: unknown): TaskmasterE
   if (state === BATCH_ENDED) return new BatchEndedError({ cause });
   if (state === '42501') return new PermissionDeniedError(operation, reasonOf(error), { cause });
   if (state === '53100' || state === '53200') return new StorageFullError(operation, { cause });
-  return new DatabaseError(operation, state, reasonOf(error), { cause });
+  const reason = MISSING.has(state ?? '') ? `${reasonOf(error)}. ${MIGRATE}` : reasonOf(error);
+  return new DatabaseError(operation, state, reason, { cause });
 }
 
 function queueFullErrorOf(reason: string, cause: unknown): QueueFullError {
