@@ -14,6 +14,7 @@ import {
 import { TaskmasterCore } from '../../lib/nest/taskmaster.core.js';
 import { TaskmasterLifecycle } from '../../lib/nest/taskmaster.lifecycle.js';
 import { eventually } from '../support/eventually.js';
+import { faultyProxy } from '../support/faulty-proxy.js';
 import { gate } from '../support/gate.js';
 import { testDatabase } from '../support/test-database.js';
 import { createApp, nestApp, taskmasterOptions } from './support/nest-app.js';
@@ -213,6 +214,32 @@ describe('an application', () => {
     await app.close();
     expect(await database.query(`select run_count from ${database.schema}.jobs`)).toEqual([{ run_count: 0 }]);
   });
+
+  it.each(['refuse', 'blackhole'] as const)(
+    'closes while its database is away (%s), in bounded time',
+    async (fault) => {
+      const hold = gate();
+      @Injectable()
+      class Handlers {
+        @QueueHandler('endless')
+        async handle() {
+          await hold.pass();
+        }
+      }
+      const database = await testDatabase();
+      const { proxy, connection } = await faultyProxy(database);
+      const options = taskmasterOptions(database, { connection, shutdown: { drainTimeoutMs: 200 } });
+      const app = await createApp({ imports: [TaskmasterModule.forRoot(options)], providers: [Handlers] });
+      await app.init();
+      await app.get(PublisherService).enqueue('endless');
+      await hold.reached();
+      proxy[fault]();
+      const before = performance.now();
+      await app.close();
+      expect(performance.now() - before).toBeLessThan(15_000);
+      expect(app.get(TaskmasterRuntime)).toMatchObject({ state: 'stopped' });
+    },
+  );
 
   it('rejects what is enqueued after it has closed', async () => {
     const { app, publisher } = await nestApp();

@@ -1,14 +1,14 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { makeTemporaryFolder, removeFolder } from '../support/temporary-folder.js';
 import { testDatabase } from '../support/test-database.js';
+import { consumer, ROOT } from './support/consumer.js';
 
 const run = promisify(execFile);
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FIXTURES = fileURLToPath(new URL('./fixtures/', import.meta.url));
 
 /** A bound for what hangs: a compiler on a busy machine takes its time. */
@@ -16,18 +16,6 @@ const COMPILE_BOUND_MS = 180_000;
 
 interface PackedFile {
   readonly path: string;
-}
-
-/** A folder with the packed package installed for real, and its peers beside it by links, as a user would have them. */
-async function consumer(tarball: string): Promise<string> {
-  const folder = await makeTemporaryFolder();
-  const modules = join(folder, 'node_modules');
-  await mkdir(join(modules, 'nestjs-taskmaster'), { recursive: true });
-  await run('tar', ['-xzf', tarball, '-C', join(modules, 'nestjs-taskmaster'), '--strip-components=1']);
-  for (const name of await readdir(join(ROOT, 'node_modules'))) {
-    await symlink(join(ROOT, 'node_modules', name), join(modules, name));
-  }
-  return folder;
 }
 
 describe('the packed package', () => {
