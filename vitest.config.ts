@@ -17,6 +17,7 @@ const DATABASE = [
   'package',
   'sample-app',
   'regressions',
+  'chaos',
 ];
 
 export default defineConfig({

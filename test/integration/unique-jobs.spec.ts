@@ -31,6 +31,32 @@ describe('a unique job', () => {
     expect(await payloads(database)).toHaveLength(1);
   });
 
+  it('exists once, whoever enqueues it at the same time in whatever way: fifty at once, many, in transactions, and in SQL', async () => {
+    const database = await testDatabase();
+    const all = await publishers(database, 5);
+    const clients = await Promise.all([1, 2, 3].map(() => database.client()));
+    const ways = [
+      async (n: number) => [await all[n % 5]!.enqueue('mail', n, { unique })],
+      (n: number) => all[n % 5]!.enqueueMany('mail', [n, n, n], { unique }),
+      (n: number) =>
+        all[n % 5]!.withTransaction(async () => [
+          await all[n % 5]!.enqueue('mail', n, { unique }),
+          ...(await all[n % 5]!.enqueueMany([{ queue: 'mail', payload: n, unique }])),
+        ]),
+      async (n: number) =>
+        (
+          await clients[n % 3]!.query<{ id: string }>(
+            `select "${database.schema}".enqueue('mail', to_jsonb($1::integer), '{"unique": {"key": "a"}}') as id`,
+            [n],
+          )
+        ).rows.map(({ id }) => ({ id, deduplicated: undefined })),
+    ];
+    const jobs = (await Promise.all(Array.from({ length: 50 }, (_, n) => ways[n % 4]!(n)))).flat();
+    expect(new Set(jobs.map((job) => job.id)).size).toBe(1);
+    expect(jobs.filter((job) => job.deduplicated === false).length).toBeLessThanOrEqual(1);
+    expect(await payloads(database)).toHaveLength(1);
+  });
+
   it('exists once among many, in transactions, and in SQL', async () => {
     const database = await testDatabase();
     const [publisher] = await publishers(database, 1);
@@ -138,6 +164,20 @@ describe('a unique job that conflicts with one that waits', () => {
     const unique: UniqueOptions = { key: 'a', ...(onConflict !== undefined && { onConflict }) };
     const job = await publisher!.enqueue('mail', first, { unique });
     expect(await publisher!.enqueue('mail', second, { unique })).toEqual({ ...job, deduplicated: true });
+    expect(await payloads(database)).toEqual([stored]);
+  });
+
+  it.each(cases)('%s, in SQL', async (_name, onConflict, first, second, stored) => {
+    const database = await testDatabase();
+    const enqueue = async (payload: unknown) => {
+      const [row] = await database.query<{ id: string }>(
+        `select "${database.schema}".enqueue('mail', $1::jsonb, $2::jsonb) as id`,
+        [JSON.stringify(payload), JSON.stringify({ unique: { key: 'a', onConflict } })],
+      );
+      return row!.id;
+    };
+    const id = await enqueue(first);
+    expect(await enqueue(second)).toBe(id);
     expect(await payloads(database)).toEqual([stored]);
   });
 

@@ -26,6 +26,17 @@ interface Link {
   swallowing: boolean;
   /** The next chunk from the server is the one to lose. */
   losing: Loss | undefined;
+  /** When the last chunk of each way may pass: on a slow network none overtakes another. */
+  readonly passesAt: { request: number; reply: number };
+}
+
+/** See {@link FaultyProxy.slow}. */
+export interface SlowNetwork {
+  readonly latencyMs: number;
+  /** Up to so much more, at random. @default 0 */
+  readonly jitterMs?: number;
+  /** @default no limit */
+  readonly bytesPerSecond?: number;
 }
 
 /**
@@ -36,17 +47,30 @@ interface Link {
 export class FaultyProxy {
   #mode: 'pass' | 'refuse' | 'stall' | 'blackhole' = 'pass';
   #loss: Loss | undefined;
+  #slow: SlowNetwork | undefined;
+  /** Connections that were made so far. */
+  accepted = 0;
   #oblivion: { readonly at: RegExp; readonly forgotten: Deferred<void> } | undefined;
   readonly #links = new Set<Link>();
   readonly #server: Server;
 
-  constructor(private readonly target: { readonly host: string; readonly port: number }) {
+  constructor(private target: { readonly host: string; readonly port: number }) {
     this.#server = createServer((client) => this.#accept(client));
   }
 
   async listen(): Promise<number> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** New connections lead to another server. */
+  aim(target: { readonly host: string; readonly port: number }): void {
+    this.target = target;
+  }
+
+  /** Everything takes its time, each way, in order; `undefined`: as fast as it can. */
+  slow(network: SlowNetwork | undefined): void {
+    this.#slow = network;
   }
 
   /** Connections now open. */
@@ -109,12 +133,14 @@ export class FaultyProxy {
 
   #accept(client: Socket): void {
     client.on('error', () => undefined); // its end is what counts
+    this.accepted += 1;
     if (this.#mode === 'refuse') return void client.destroy();
     const link: Link = {
       client,
       server: connect(this.target),
       swallowing: this.#mode === 'blackhole',
       losing: undefined,
+      passesAt: { request: 0, reply: 0 },
     };
     this.#links.add(link);
     link.server.on('error', () => undefined);
@@ -130,7 +156,7 @@ export class FaultyProxy {
     if (this.#oblivion?.at.test(chunk.toString('latin1')) === true) this.#forget(link);
     if (link.swallowing) return;
     if (this.#loss?.reply.to?.test(chunk.toString('latin1')) === true) this.#lose(link);
-    link.server.write(chunk);
+    this.#pass(link, 'request', chunk);
   }
 
   #forget(link: Link): void {
@@ -142,10 +168,20 @@ export class FaultyProxy {
   #replied(link: Link, chunk: Buffer): void {
     if (link.swallowing) return;
     if (this.#loss?.reply.with?.test(chunk.toString('latin1')) === true) this.#lose(link);
-    if (link.losing === undefined) return void link.client.write(chunk);
+    if (link.losing === undefined) return this.#pass(link, 'reply', chunk);
     link.losing.lost.resolve();
     link.server.end(); // politely: what is on its way to the server arrives
     link.client.destroy();
+  }
+
+  #pass(link: Link, way: 'request' | 'reply', chunk: Buffer): void {
+    const socket = way === 'request' ? link.server : link.client;
+    if (this.#slow === undefined) return void socket.write(chunk);
+    const { latencyMs, jitterMs = 0, bytesPerSecond = Infinity } = this.#slow;
+    const now = performance.now();
+    const free = Math.max(now + latencyMs + Math.random() * jitterMs, link.passesAt[way]);
+    link.passesAt[way] = free + (chunk.length / bytesPerSecond) * 1_000;
+    setTimeout(() => socket.writable && socket.write(chunk), link.passesAt[way] - now);
   }
 
   #lose(link: Link): void {

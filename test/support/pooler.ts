@@ -16,6 +16,14 @@ const PROGRAMS = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer', '/usr/local/bin/p
 /** Where PgBouncer is installed; it is in Debian's package `pgbouncer`. */
 export const PGBOUNCER = PROGRAMS.find((path) => existsSync(path));
 
+/** Commands for the console of {@link pooler}, one after another. */
+export async function poolerConsole(config: pg.ClientConfig, commands: readonly string[]): Promise<void> {
+  const client = new pg.Client({ ...config, database: 'pgbouncer' });
+  await client.connect();
+  for (const command of commands) await client.query(command);
+  await client.end();
+}
+
 /** PgBouncer in transaction mode in front of a test's database, ended after the test. */
 export async function pooler(database: TestDatabase, poolSize = 3): Promise<pg.ClientConfig> {
   const folder = await makeTemporaryFolder();
@@ -50,6 +58,7 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = ${poolSize}
 max_client_conn = 200
+admin_users = ${config.user}
 `;
 }
 

@@ -9,6 +9,11 @@ import { fileURLToPath } from 'node:url';
 const configFile = fileURLToPath(new URL('../../tsconfig.json', import.meta.url));
 const cache = new URL('../../node_modules/.cache/taskmaster-typescript/', import.meta.url);
 const config = await readFile(configFile, 'utf8');
+/**
+ * Changes to sources for this process alone, see `test/chaos/support/mutant.ts`.
+ * @type {{ url: string, find: string, replace: string }[]}
+ */
+const patches = JSON.parse(process.env['TASKMASTER_TEST_PATCHES'] ?? '[]');
 
 /**
  * `./job.js` is `./job.ts` in the source.
@@ -26,13 +31,23 @@ export async function resolve(specifier, context, next) {
 /** @type {import('node:module').LoadHook} */
 export async function load(url, context, next) {
   if (!url.endsWith('.ts')) return next(url, context);
-  const source = await readFile(fileURLToPath(url), 'utf8');
+  const source = patched(await readFile(fileURLToPath(url), 'utf8'), url);
   const name = createHash('sha256').update(config).update(url).update(source).digest('hex');
   return {
     format: 'module',
     source: await transpiled(source, url, new URL(name, cache)),
     shortCircuit: true,
   };
+}
+
+/**
+ * @param {string} source
+ * @param {string} url
+ */
+function patched(source, url) {
+  return patches
+    .filter((patch) => patch.url === url)
+    .reduce((text, { find, replace }) => text.replaceAll(find, () => replace), source);
 }
 
 /**

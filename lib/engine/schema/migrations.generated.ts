@@ -1319,6 +1319,24 @@ declare
   lifted integer;
   total integer := 0;
 begin
+  -- Lanes are opened by claims and sweeps: where all slots are taken, there may be none yet for what has come meanwhile.
+  insert into {{schema}}.lanes (queue_name, priority)
+  select q.name, present.priority
+    from {{schema}}.queues as q
+   cross join lateral (
+     with recursive present as (
+       (select j.priority from {{schema}}.jobs as j
+         where j.queue_name = q.name and j.run_at is null and j.group_key is null order by j.priority limit 1)
+       union all
+       select (select j.priority from {{schema}}.jobs as j
+                where j.queue_name = q.name and j.run_at is null and j.group_key is null and j.priority > present.priority
+                order by j.priority limit 1)
+         from present where present.priority is not null)
+     select present.priority from present where present.priority is not null) as present
+   where q.ageing_ms is not null
+     and not exists (select from {{schema}}.lanes as l where l.queue_name = q.name and l.priority = present.priority)
+   order by 1, 2
+  on conflict do nothing;
   for gate in
     select l.queue_name, l.priority, q.ageing_ms, (select min(other.priority) from {{schema}}.lanes as other where other.queue_name = q.name) as best
       from {{schema}}.queues as q join {{schema}}.lanes as l on l.queue_name = q.name
