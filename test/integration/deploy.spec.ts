@@ -50,9 +50,9 @@ function load(taskmaster: Taskmaster): { readonly ids: string[]; end(): Promise<
   const First = defineQueue<{ name: string }>('mail');
   const Second = defineQueue<{ names: string[] }>('mail', VERSION_2);
   const ids: string[] = [];
-  let over = false;
+  const over = new AbortController();
   const enqueuing = (async () => {
-    for (let n = 0; !over; n += 1) {
+    for (let n = 0; !over.signal.aborted; n += 1) {
       const some = n % 3 === 2 ? [{ names: ['b'] }] : [{ name: 'a' }, { name: 'b' }];
       const stored = await taskmaster.publisher.enqueueMany(n % 3 === 2 ? Second : First, some as never[]);
       ids.push(...stored.map(({ id }) => id));
@@ -61,7 +61,7 @@ function load(taskmaster: Taskmaster): { readonly ids: string[]; end(): Promise<
   return {
     ids,
     end: async () => {
-      over = true;
+      over.abort();
       await enqueuing;
       return ids;
     },

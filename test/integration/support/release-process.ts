@@ -38,7 +38,7 @@ const taskmaster = new Taskmaster(options);
 taskmaster.register({
   queue: 'mail',
   label: `release ${release}`,
-  handle: handle as never,
+  handle,
   options: { concurrency: 8, backoff: 50, ...versions },
 });
 process.once('SIGTERM', () => {
