@@ -1,11 +1,12 @@
 import type { StatementPool } from '../connection/statement-pool.js';
+import { PermissionDeniedError } from '../errors.js';
 import type { AnyQueue } from '../job/queue.js';
 import { queueNameOf } from '../job/queue-name.js';
 import { quantileOf } from '../job/time-buckets.js';
 import { check, integer, problemsOf, throwProblems, type Checks } from '../option-checker.js';
 import { queueReference } from '../option-checks.js';
 import { type OverviewJson, readOverview, readSeries, type SeriesRow } from '../sql/stats.js';
-import { takeSnapshot } from '../sql/take-snapshot.js';
+import { type RunStatement, takeSnapshot } from '../sql/take-snapshot.js';
 import { overviewOf, type Overview } from './overview.js';
 
 /** How long jobs took: half, 95 and 99 of a hundred took less, in milliseconds. `undefined`: none was counted. */
@@ -72,6 +73,11 @@ const SERIES_CHECKS = {
 } satisfies Checks;
 const OVERVIEW_CHECKS = { maxAgeMs: integer(0, 86_400_000) } satisfies Checks;
 
+/** A role that only reads sees what others have looked at. */
+function unlessDenied(error: unknown): void {
+  if (!(error instanceof PermissionDeniedError)) throw error;
+}
+
 /**
  * Numbers: what the queues hold, and what has happened to their jobs, by the minute for seven days and by the hour for ninety. Workers write
  * them down every ten seconds; nothing here counts jobs, but for a bounded look at each queue from time to time.
@@ -83,10 +89,8 @@ export class StatsAdmin {
   async overview(options: OverviewOptions = {}): Promise<Overview> {
     throwProblems('stats.overview', problemsOf(options, OVERVIEW_CHECKS));
     const { statements } = this.options;
-    await takeSnapshot(
-      (statement, args) => statements.run('stats.overview', statement, args),
-      options.maxAgeMs ?? MAX_AGE_MS,
-    );
+    const run: RunStatement = (statement, args) => statements.run('stats.overview', statement, args);
+    await takeSnapshot(run, options.maxAgeMs ?? MAX_AGE_MS).catch(unlessDenied);
     const [row] = await statements.run('stats.overview', readOverview, undefined);
     return overviewOf(JSON.parse(row?.overview ?? '{}') as OverviewJson);
   }
