@@ -10,14 +10,23 @@ const run = promisify(execFile);
 /** The folder of the package. */
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** A folder with a packed package installed for real, and its peers beside it by links, as a user would have them. */
-export async function consumer(tarball: string): Promise<string> {
+/**
+ * A folder with a packed package installed for real, and its peers beside it by links, as a user would have them.
+ *
+ * @param first folders of modules that come before those of this project
+ */
+export async function consumer(tarball: string, first: readonly string[] = []): Promise<string> {
   const folder = await makeTemporaryFolder();
   const modules = join(folder, 'node_modules');
   await mkdir(join(modules, 'nestjs-taskmaster'), { recursive: true });
   await run('tar', ['-xzf', tarball, '-C', join(modules, 'nestjs-taskmaster'), '--strip-components=1']);
-  for (const name of await readdir(join(ROOT, 'node_modules'))) {
-    await symlink(join(ROOT, 'node_modules', name), join(modules, name));
+  const taken = new Set(['nestjs-taskmaster']);
+  for (const from of [...first, join(ROOT, 'node_modules')]) {
+    const names = (await readdir(from)).filter((name) => !taken.has(name));
+    for (const name of names) {
+      taken.add(name);
+      await symlink(join(from, name), join(modules, name));
+    }
   }
   return folder;
 }
