@@ -4,7 +4,7 @@ import { eventually } from '../support/eventually.js';
 import { FAULTS } from './support/faults.js';
 import { pgServer } from './support/pg-server.js';
 import { Random } from './support/random.js';
-import { connectionsOf, recoveriesIn, rerunsIn } from './support/soft-checks.js';
+import { connectionsOf, recoveriesIn, rerunsIn, unexplainedIn } from './support/soft-checks.js';
 import { chaosWorld, type ChaosWorld } from './support/world.js';
 
 /** How long faults go on; `npm run test:chaos -- --minutes M` says so. */
@@ -53,6 +53,7 @@ describe('faults of every kind, one after another', () => {
 
       expect(words.join('\n')).toBe('');
       expect(Object.values(verdict).every((count) => count === 0)).toBe(true);
+      expect(await unexplainedIn(world.history, world.lease.ttlMs)).toBe('');
       expect({ unexplained: reruns.unexplained, overlaps: reruns.unexplainedOverlaps }).toEqual({
         unexplained: 0,
         overlaps: 0,

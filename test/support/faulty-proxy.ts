@@ -122,8 +122,11 @@ export class FaultyProxy {
   /** Loses one reply and ends its connection: the request was carried out. Resolves when that has happened. */
   dropReply(reply: LostReply, { timeoutMs = 10_000 } = {}): Promise<void> {
     const lost = new Deferred();
-    this.#loss = { reply, lost };
-    return within(timeoutMs, 'a reply to lose', lost.promise);
+    const loss = { reply, lost };
+    this.#loss = loss;
+    return within(timeoutMs, 'a reply to lose', lost.promise).finally(() => {
+      if (this.#loss === loss) this.#loss = undefined; // what did not come in time is lost no more
+    });
   }
 
   async close(): Promise<void> {

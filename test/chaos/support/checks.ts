@@ -227,7 +227,7 @@ async function explainOne(
 }
 
 /** Everything that happened to a job, in order. */
-async function lifeOf(history: History, id: string): Promise<string> {
+export async function lifeOf(history: History, id: string): Promise<string> {
   const rows = await history.database.query<{ line: string }>(
     `select line from (
        select n, concat_ws(' ', n, to_char(at, 'HH24:MI:SS.MS'), by, case op when 'i' then 'inserted' when 'd' then 'ended' else 'moved' end,
@@ -236,7 +236,12 @@ async function lifeOf(history: History, id: string): Promise<string> {
        union all select n, concat_ws(' ', n, to_char(at, 'HH24:MI:SS.MS'), by, 'leased to', worker, seq) from audit.leases where job_id::text = $1
        union all select n, concat_ws(' ', n, to_char(started_at, 'HH24:MI:SS.MS'), by, 'started', attempt, ending) from audit.runs where job_id::text = $1
        union all select 0, concat_ws(' ', 'outcome', outcome, error) from audit.outcomes where key = $1
-     ) as life order by n limit 40`,
+       union all select n, concat_ws(' ', n, to_char(ended_at, 'HH24:MI:SS.MS'), by, 'had ended', attempt) from audit.runs where job_id::text = $1 and ended_at is not null
+       union all select 9223372036854775807, concat_ws(' ', 'fault', f.kind, f.target, to_char(f.started_at, 'HH24:MI:SS.MS'), to_char(f.ended_at, 'HH24:MI:SS.MS'))
+                   from audit.faults as f
+                  where exists (select from audit.runs as r where r.job_id::text = $1 and (f.target is null or f.target = r.by)
+                                   and f.started_at between r.started_at - interval '30 seconds' and r.started_at + interval '30 seconds')
+     ) as life order by n limit 60`,
     [id],
   );
   return `  job ${id}\n${rows.map(({ line }) => `    ${line}`).join('\n')}`;

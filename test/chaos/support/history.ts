@@ -117,7 +117,8 @@ function historyOf(schema: string): string {
     create function audit.note_lease() returns trigger language plpgsql as $$
     begin
       insert into audit.leases (lease_id, worker_id, worker, queue, seq, job_id, ready)
-      select new.id, new.worker_id, (select name from ${schema}.workers where id = new.worker_id), new.queue_name, held.seq, held.id,
+      -- A claim that was on its way for longer than the lease is of a worker that was declared dead: it is known by its connection.
+      select new.id, new.worker_id, coalesce((select name from ${schema}.workers where id = new.worker_id), current_setting('application_name')), new.queue_name, held.seq, held.id,
              exists (select from ${schema}.jobs as job where job.id = held.id and job.seq = held.seq and job.run_at is null and job.failed_at is null)
         from unnest(new.seqs, new.ids) as held(seq, id);
       return null;

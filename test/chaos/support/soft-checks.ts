@@ -1,3 +1,4 @@
+import { lifeOf } from './checks.js';
 import type { History } from './history.js';
 
 /** How long jobs of dead workers waited to be given back, in milliseconds. */
@@ -46,6 +47,19 @@ export async function rerunsIn(history: History, ttlMs: number): Promise<Reruns>
     [ttlMs],
   );
   return row!;
+}
+
+/** What happened to jobs that ran again although nothing explains it, for a failure's message. */
+export async function unexplainedIn(history: History, ttlMs: number): Promise<string> {
+  const rows = await history.database.query<{ id: string }>(
+    `select distinct job_id::text as id from (
+       select run.*, lag(by) over w as before_by, lag(started_at) over w as before_at, lag(ended_at) over w as before_ended_at, lag(ending) over w as before_ending
+         from audit.runs as run window w as (partition by job_id order by n)) as run
+      where before_at is not null and (before_ending = 'threw' and before_ended_at < started_at) is not true and not ${EXPLAINED}
+      limit 5`,
+    [ttlMs],
+  );
+  return (await Promise.all(rows.map(({ id }) => lifeOf(history, id)))).join('\n');
 }
 
 /** From a kill to the moment when the jobs that ran there were given back. */
