@@ -147,7 +147,14 @@ export function resolveDashboard(options: DashboardOptions, guards: readonly unk
   throwProblems('TaskmasterDashboardModule', problemsOf(options, CHECKS));
   const { readOnly, hidePayloads, decrypt, maxPayloadBytes, title, searchWindow } = DASHBOARD_DEFAULTS;
   return {
-    ...{ readOnly, hidePayloads, decrypt, maxPayloadBytes, title, searchWindow, redact: [], links: [] },
+    readOnly,
+    hidePayloads,
+    decrypt,
+    maxPayloadBytes,
+    title,
+    searchWindow,
+    redact: [],
+    links: [],
     ...options,
     live: { ...LIVE_DEFAULTS, ...options.live },
     isOpen: guards.length === 0 && options.auth === undefined && options.access === undefined,

@@ -33,7 +33,7 @@ const MOST_BUFFERED = 262_144;
 export class LiveHub {
   readonly #clients = new Set<Client>();
   #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> | undefined;
+  #isLooking = false;
   #beat = 0;
   #looks = 0;
   #lastId = 0;
@@ -91,9 +91,11 @@ export class LiveHub {
   }
 
   #tick(): void {
-    this.#looking ??= this.#look()
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    void this.#look()
       .catch(() => this.#toAll('trouble', {})) // said, and tried again
-      .finally(() => (this.#looking = undefined));
+      .finally(() => (this.#isLooking = false));
   }
 
   async #look(): Promise<void> {

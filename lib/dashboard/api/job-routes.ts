@@ -226,7 +226,7 @@ function needsWindow({ payload, errorText, fingerprint, tags, uniqueKey, group, 
 
 /** A job without what may be large, and without what somebody may not see. */
 function headOf({
-  payload: _,
+  payload: _payload,
   result,
   progress: _progress,
   log: _log,

@@ -158,7 +158,7 @@ export const QUEUE_ROUTES: readonly Route[] = [
           .map(({ name }) => admin.schedules.preview(name, { count: 5 }).catch(() => [])),
       );
       return {
-        schedules: schedules.map(({ payload: _, ...schedule }, index) => ({
+        schedules: schedules.map(({ payload: _payload, ...schedule }, index) => ({
           ...schedule,
           next: next[index] ?? [],
         })),

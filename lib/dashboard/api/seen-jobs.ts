@@ -2,7 +2,6 @@ import type { JobRecord } from '../../engine/job/job-record.js';
 import { parseFilter } from '../../engine/admin/filter-text.js';
 import type { ListFilter } from '../../engine/admin/job-filter.js';
 import { queueNameOf } from '../../engine/job/queue-name.js';
-import type { AnyQueue } from '../../engine/job/queue.js';
 import { ApiError, notFound } from '../dashboard.errors.js';
 import type { Viewer } from '../viewer.js';
 import type { ApiContext } from './route.js';
@@ -41,9 +40,7 @@ export async function seenFilter(
   const queues = await queuesOf(context, viewer);
   if (queues === undefined) return filter;
   const asked =
-    filter.queue === undefined
-      ? queues
-      : [filter.queue].flat().map((queue) => queueNameOf(queue as AnyQueue));
+    filter.queue === undefined ? queues : [filter.queue].flat().map((queue) => queueNameOf(queue));
   const seen = asked.filter((queue) => queues.includes(queue));
   return seen.length === 0 ? undefined : { ...filter, queue: seen };
 }

@@ -25,9 +25,9 @@ export function integerIn(values: Values, name: string, min: number, max: number
 
 /** A time in ISO 8601, or in milliseconds since 1970. @throws ApiError for something else */
 export function timeIn(values: Values, name: string): Date | undefined {
-  const text = values[name];
-  if (text === undefined || text === '') return undefined;
-  const time = new Date(typeof text === 'string' && /^\d+$/.test(text) ? Number(text) : String(text));
+  const text = typeof values[name] === 'number' ? String(values[name]) : textIn(values, name);
+  if (text === undefined) return undefined;
+  const time = new Date(/^\d+$/.test(text) ? Number(text) : text);
   if (!Number.isNaN(time.getTime())) return time;
   throw badRequest(`${name}: expected a time in ISO 8601.`);
 }
@@ -36,7 +36,7 @@ export function timeIn(values: Values, name: string): Date | undefined {
 export function textsIn(values: Values, name: string): readonly string[] | undefined {
   const value = values[name];
   if (value === undefined) return undefined;
-  if (Array.isArray(value) && value.every((each) => typeof each === 'string')) return value as string[];
+  if (Array.isArray(value) && value.every((each) => typeof each === 'string')) return value;
   throw badRequest(`${name}: expected a list of texts.`);
 }
 

@@ -121,7 +121,7 @@ export class StatsAdmin {
 }
 
 function namesOf(queue: AnyQueue | readonly AnyQueue[]): string[] {
-  return [queue].flat().map((each) => queueNameOf(each as AnyQueue));
+  return [queue].flat().map((each) => queueNameOf(each));
 }
 
 function roundedUp(ms: number, unit: number): number {

@@ -204,7 +204,7 @@ function Graph({ flow, at }: { readonly flow: Flow; readonly at: string }) {
 }
 
 async function layout({ jobs, edges }: Flow): Promise<Drawn> {
-  const { Graph: Layout, layout: place } = await import('@dagrejs/dagre').then((module) => ({
+  const { Graph: Layout, layout: arrange } = await import('@dagrejs/dagre').then((module) => ({
     Graph: module.default.graphlib.Graph,
     layout: module.default.layout,
   }));
@@ -213,7 +213,7 @@ async function layout({ jobs, edges }: Flow): Promise<Drawn> {
   graph.setDefaultEdgeLabel(() => ({}));
   for (const { id } of jobs) graph.setNode(id, { width: WIDTH, height: HEIGHT });
   for (const { parent, child } of edges) graph.setEdge(parent, child);
-  place(graph);
+  arrange(graph);
   const { width = 0, height = 0 } = graph.graph() as { width?: number; height?: number };
   const nodes = jobs.map(({ id }) => ({ id, ...(graph.node(id) as { x: number; y: number }) }));
   const lines = graph.edges().map((edge) => {

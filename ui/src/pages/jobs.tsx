@@ -172,7 +172,10 @@ function JobTable({ jobs, fields, selected, all, busy, onSelect }: TableProps) {
       range && last.current >= 0
         ? [Math.min(last.current, index), Math.max(last.current, index)]
         : [index, index];
-    for (const each of jobs.slice(from, to + 1)) on ? next.add(each.id) : next.delete(each.id);
+    for (const each of jobs.slice(from, to + 1)) {
+      if (on) next.add(each.id);
+      else next.delete(each.id);
+    }
     last.current = index;
     onSelect(next);
   };
@@ -264,9 +267,9 @@ function JobTable({ jobs, fields, selected, all, busy, onSelect }: TableProps) {
                 {job.runCount}
                 {job.maxAttempts !== undefined && <span class="faint">/{job.maxAttempts}</span>}
               </td>
-              {fields.map((field, place) => (
+              {fields.map((field, column) => (
                 <td key={field} class="mono clip hide-small">
-                  {job.fields?.[place] ?? <span class="faint">–</span>}
+                  {job.fields?.[column] ?? <span class="faint">–</span>}
                 </td>
               ))}
               <td class="clip grow hide-small">

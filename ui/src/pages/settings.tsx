@@ -1,4 +1,4 @@
-import { change, type Settings, settings } from '../settings.js';
+import { change, settings } from '../settings.js';
 import { helpOpen } from '../parts/palette.js';
 
 export function SettingsPage() {
@@ -56,7 +56,7 @@ function Choice({
             key={value}
             type="button"
             aria-pressed={settings.value[name] === value}
-            onClick={() => change({ [name]: value } as Partial<Settings>)}
+            onClick={() => change({ [name]: value })}
           >
             {text}
           </button>
@@ -73,7 +73,7 @@ function Toggle({ name, label }: { readonly name: 'utc' | 'live'; readonly label
       <input
         type="checkbox"
         checked={settings.value[name]}
-        onChange={(event) => change({ [name]: event.currentTarget.checked } as Partial<Settings>)}
+        onChange={(event) => change({ [name]: event.currentTarget.checked })}
       />
     </label>
   );

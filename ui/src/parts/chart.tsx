@@ -103,7 +103,7 @@ export function Chart({ title, summary, times, lines, format }: Props) {
                   </th>
                   {lines.map((line) => (
                     <td class="num" key={line.label}>
-                      {line.values[index] === undefined ? '–' : format(line.values[index] as number)}
+                      {shown(line.values[index], format)}
                     </td>
                   ))}
                 </tr>
@@ -116,6 +116,10 @@ export function Chart({ title, summary, times, lines, format }: Props) {
       )}
     </section>
   );
+}
+
+function shown(value: number | undefined, format: (value: number) => string): string {
+  return value === undefined ? '–' : format(value);
 }
 
 function optionsOf(
