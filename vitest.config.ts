@@ -18,6 +18,7 @@ const DATABASE = [
   'sample-app',
   'regressions',
   'chaos',
+  'browser',
 ];
 
 export default defineConfig({

@@ -170,6 +170,7 @@ export type {
   OperationRequest,
   OperationState,
 } from './engine/admin/operation-admin.js';
+export type { FlowAdmin, FlowMember, FlowRecord } from './engine/admin/flow-admin.js';
 export type { AuditAction, AuditAdmin, AuditEntry, AuditPage } from './engine/admin/audit-admin.js';
 export type { SystemAdmin, SystemRecord, TableRecord } from './engine/admin/system-admin.js';
 export type { CallOptions } from './engine/publisher/publisher.js';

@@ -41,6 +41,7 @@ export type {
   OperationRequest,
   OperationState,
 } from './admin/operation-admin.js';
+export type { FlowAdmin, FlowMember, FlowRecord } from './admin/flow-admin.js';
 export type { AuditAction, AuditAdmin, AuditEntry, AuditPage } from './admin/audit-admin.js';
 export type { SystemAdmin, SystemRecord, TableRecord } from './admin/system-admin.js';
 export type { ResultOptions } from './publisher/result-watch.js';

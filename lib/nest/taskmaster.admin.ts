@@ -63,4 +63,9 @@ export class TaskmasterAdmin {
   get system(): Admin['system'] {
     return this.#admin.system;
   }
+
+  /** Flows: get. */
+  get flows(): Admin['flows'] {
+    return this.#admin.flows;
+  }
 }

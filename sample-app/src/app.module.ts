@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { TaskmasterModule } from 'nestjs-taskmaster';
+import { TaskmasterDashboardModule } from 'nestjs-taskmaster/dashboard';
 import { ServerInfo } from './console/server.info.js';
 import { ShutdownNotice } from './console/shutdown.notice.js';
 import { DigestModule } from './digest/digest.module.js';
@@ -24,6 +25,8 @@ export class AppModule {
       imports: [
         SettingsModule.with(settings),
         TaskmasterModule.forRoot({ connection, shutdown: { drainTimeoutMs } }),
+        // No guards: it answers this machine only, and refuses to start in production.
+        TaskmasterDashboardModule.forRoot({ path: 'admin/jobs', title: 'Sample app' }),
       ],
     };
   }

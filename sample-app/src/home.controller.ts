@@ -6,6 +6,7 @@ export class HomeController {
   @Get()
   routes(): Record<string, string> {
     return {
+      'GET /admin/jobs': 'the dashboard',
       'POST /signups':
         'signs up {"email": "..."}: stores the subscriber and the welcome mail in one transaction',
       'GET /jobs?state=failed': 'jobs in one state, the newest first; `limit` of them',

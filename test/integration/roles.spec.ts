@@ -175,32 +175,6 @@ const CALLS: Readonly<Record<string, Call>> = {
   'admin.workers.quiet': { allowed: CHANGES, call: ({ taskmaster: { admin } }) => admin.workers.quiet(1) },
   'admin.workers.resume': { allowed: CHANGES, call: ({ taskmaster: { admin } }) => admin.workers.resume(1) },
   'admin.workers.stop': { allowed: CHANGES, call: ({ taskmaster: { admin } }) => admin.workers.stop(1) },
-  'admin.stats.overview': {
-    allowed: LOOKS,
-    call: ({ taskmaster: { admin } }) => admin.stats.overview({ maxAgeMs: 0 }),
-  },
-  'admin.stats.series': { allowed: LOOKS, call: ({ taskmaster: { admin } }) => admin.stats.series() },
-  'admin.system.get': {
-    allowed: [...LOOKS, 'producer'],
-    call: ({ taskmaster: { admin } }) => admin.system.get(),
-  },
-  'admin.failures.list': { allowed: READS, call: ({ taskmaster: { admin } }) => admin.failures.list() },
-  'admin.operations.begin': {
-    allowed: CHANGES,
-    call: ({ taskmaster: { admin } }) =>
-      admin.operations.begin({ action: 'retry', filter: { queue: 'none' } }),
-  },
-  'admin.operations.list': { allowed: READS, call: ({ taskmaster: { admin } }) => admin.operations.list() },
-  'admin.operations.get': { allowed: READS, call: ({ taskmaster: { admin } }) => admin.operations.get('1') },
-  'admin.operations.cancel': {
-    allowed: CHANGES,
-    call: ({ taskmaster: { admin } }) => admin.operations.cancel('1'),
-  },
-  'admin.audit.list': { allowed: READS, call: ({ taskmaster: { admin } }) => admin.audit.list() },
-  'admin.audit.write': {
-    allowed: CHANGES,
-    call: ({ taskmaster: { admin } }) => admin.audit.write({ action: 'test' }),
-  },
   'admin.batches.get': {
     allowed: LOOKS,
     call: ({ taskmaster: { admin }, batch }) => admin.batches.get(batch),
@@ -232,7 +206,6 @@ const SQL: Readonly<Record<string, readonly RoleName[]>> = {
   [`select {}.pause('idle')`]: CHANGES,
   [`select {}.prune(1)`]: CHANGES,
   [`insert into {}.migrations (version, name, breaking) values (99, 'x', true)`]: ['owner', 'migrator'],
-  [`delete from {}.audit_log`]: ['owner', 'migrator'],
   [`truncate {}.jobs`]: ['owner', 'migrator'],
   [`alter table {}.jobs add column mine integer`]: ['owner', 'migrator'],
   [`drop function {}.enqueue(text, jsonb, jsonb)`]: ['owner', 'migrator'],

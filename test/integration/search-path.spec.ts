@@ -69,7 +69,6 @@ describe('a search path that somebody else has made', () => {
       'enqueue_jobs',
       'open_batch',
       'prune',
-      'prune_stats',
     ]);
     for (const { name, settings, everybody } of functions) {
       expect(settings).toContain('search_path=pg_catalog, pg_temp');

@@ -233,10 +233,11 @@ const EXPECTED: Readonly<Record<string, DescribedStatement>> = {
   look_at_queues: { takes: ['integer', 'integer'], gives: { queues: 'text' } },
   prune_stats: { takes: [], gives: { pruned: 'boolean' } },
   read_audit: { takes: ['bigint', 'integer'], gives: { entry: 'text' } },
+  read_flow: { takes: ['bigint', 'integer'], gives: { flow: 'text' } },
   read_operations: { takes: ['bigint', 'integer'], gives: { operation: 'text' } },
   read_overview: { takes: [], gives: { overview: 'text' } },
   read_series: {
-    takes: ['smallint', 'text', 'timestamp with time zone', 'timestamp with time zone', 'integer'],
+    takes: ['smallint', 'text[]', 'timestamp with time zone', 'timestamp with time zone', 'integer'],
     gives: {
       at: 'double precision',
       completed: 'bigint',

@@ -8,6 +8,7 @@ import { AuditAdmin } from './audit-admin.js';
 import { BatchAdmin } from './batch-admin.js';
 import { FailureAdmin } from './failure-admin.js';
 import { JobAdmin } from './job-admin.js';
+import { FlowAdmin } from './flow-admin.js';
 import { OperationAdmin } from './operation-admin.js';
 import { QueueAdmin } from './queue-admin.js';
 import { ScheduleAdmin } from './schedule-admin.js';
@@ -51,6 +52,7 @@ export class Admin {
   readonly operations: OperationAdmin;
   readonly audit: AuditAdmin;
   readonly system: SystemAdmin;
+  readonly flows: FlowAdmin;
 
   constructor(options: AdminOptions) {
     this.batches = new BatchAdmin(options);
@@ -62,6 +64,7 @@ export class Admin {
     this.failures = new FailureAdmin(options);
     this.operations = new OperationAdmin({ ...options, jobs: this.jobs });
     this.audit = new AuditAdmin(options);
+    this.flows = new FlowAdmin(options);
     this.system = new SystemAdmin({ statements: options.statements, schema: options.schema });
   }
 }

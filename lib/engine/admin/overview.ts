@@ -66,7 +66,23 @@ export function overviewOf(json: OverviewJson): Overview {
   const at = new Date(json.now);
   const takenAt = json.takenAt === null ? undefined : new Date(json.takenAt);
   const sinceMs = takenAt === undefined ? 0 : Math.max(0, at.getTime() - takenAt.getTime());
-  const queues = withMissing(json).map((queue) => queueOverview(queue, json, sinceMs));
+  return summaryOf(
+    at,
+    takenAt,
+    withMissing(json).map((queue) => queueOverview(queue, json, sinceMs)),
+  );
+}
+
+/** The same as if there were no other queues than some. */
+export function overviewOfSome(overview: Overview, includes: (queue: string) => boolean): Overview {
+  return summaryOf(
+    overview.at,
+    overview.takenAt,
+    overview.queues.filter(({ queue }) => includes(queue)),
+  );
+}
+
+function summaryOf(at: Date, takenAt: Date | undefined, queues: readonly QueueOverview[]): Overview {
   const sum = (of: (queue: QueueOverview) => number) => queues.reduce((total, queue) => total + of(queue), 0);
   const oldest = queues.map((queue) => queue.oldestReadyMs).filter((ms) => ms !== undefined);
   return {

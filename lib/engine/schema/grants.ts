@@ -97,7 +97,7 @@ begin
        and not exists (select from pg_catalog.pg_depend as d
                         where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype in ('a', 'i') and c.relkind = 'S')
     union all
-    select format('alter routine %s owner to ${owner}', f.oid::regprocedure)
+    select format('alter function %s owner to ${owner}', f.oid::regprocedure)
       from pg_catalog.pg_proc as f join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
      where n.nspname = '${this.schemaName}' and f.proowner <> '${owner}'::regrole
   loop
@@ -137,10 +137,11 @@ end $$;`,
     ];
   }
 
-  /** Rights on single objects. */
-  #particular({ role, tables = {}, without = {}, sequences = [], functions = [] }: RoleGrants): string[] {
-    const { '*': _, ...named } = tables;
+  /** Rights on single objects. What has been migrated is only for the migrator to say. */
+  #particular({ role, tables = {}, sequences = [], functions = [] }: RoleGrants): string[] {
+    const { '*': all, ...named } = tables;
     const to = `to ${this.#nameOf(role)};`;
+    const changes = all?.includes('insert') === true;
     return [
       ...Object.entries(named).map(([table, rights]) => `grant ${rights} on ${this.schema}.${table} ${to}`),
       ...(sequences === '*'
@@ -148,10 +149,10 @@ end $$;`,
         : sequences.map((name) => `grant usage on sequence ${this.schema}.${name} ${to}`)),
       ...(functions === '*'
         ? []
-        : functions.map((name) => `grant execute on routine ${this.schema}.${name} ${to}`)),
-      ...Object.entries(without).map(
-        ([table, rights]) => `revoke ${rights} on ${this.schema}.${table} from ${this.#nameOf(role)};`,
-      ),
+        : functions.map((name) => `grant execute on function ${this.schema}.${name} ${to}`)),
+      ...(changes
+        ? [`revoke insert, update, delete on ${this.schema}.migrations from ${this.#nameOf(role)};`]
+        : []),
     ];
   }
 

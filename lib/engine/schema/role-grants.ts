@@ -10,8 +10,6 @@ export interface RoleGrants {
   readonly memberOf?: readonly RoleName[];
   /** Rights on tables and views: `select`, or `select (id, state)`; `*` stands for all of them, those of later migrations included. */
   readonly tables?: Readonly<Record<string, string>>;
-  /** Of all tables, what it may not do with these. */
-  readonly without?: Readonly<Record<string, string>>;
   readonly sequences?: readonly string[] | '*';
   /** With the types of their arguments. */
   readonly functions?: readonly string[] | '*';
@@ -39,8 +37,6 @@ export const ROLE_GRANTS: readonly RoleGrants[] = [
     role: 'worker',
     purpose: 'runs jobs, enqueues, and does what the admin does; no DDL, no TRUNCATE',
     tables: { '*': 'select, insert, update, delete' },
-    // What has been migrated is the migrator's to say; what is in the log stays.
-    without: { migrations: 'insert, update, delete', audit_log: 'update, delete' },
     sequences: '*',
     functions: '*',
   },
@@ -80,29 +76,14 @@ export const ROLE_GRANTS: readonly RoleGrants[] = [
       lanes: 'select',
       leases: 'select',
       workers: 'select',
-      stats: 'select',
-      snapshot: 'select',
     },
-    functions: [
-      'known_queues(text, integer)',
-      'workers_of(text)',
-      'look_at_queue(text, integer)',
-      'add_counts(bigint[], bigint[])',
-      'sum_counts(bigint[])',
-    ],
+    functions: ['known_queues(text, integer)', 'workers_of(text)'],
   },
   {
     role: 'auditor',
     purpose: 'sees all that is stored, payloads included; changes nothing',
     memberOf: ['viewer'],
     tables: { '*': 'select' },
-    functions: [
-      'job_facts(bigint)',
-      'explain(bigint)',
-      'parents_of(bigint)',
-      'error_fingerprint(jsonb)',
-      'error_pattern(text)',
-      'error_frame(text)',
-    ],
+    functions: ['job_facts(bigint)', 'explain(bigint)', 'parents_of(bigint)'],
   },
 ];

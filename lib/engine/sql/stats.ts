@@ -90,7 +90,7 @@ export interface SeriesArgs {
   /** Minutes in a stored row: 1 or 60. */
   readonly step: number;
   /** `null`: all queues. */
-  readonly queue: string | null;
+  readonly queues: readonly string[] | null;
   readonly from: Date;
   readonly to: Date;
   /** Length of a point, in seconds. */
@@ -118,7 +118,7 @@ export const readSeries = statement<SeriesArgs, SeriesRow>({
              ${schema}.sum_counts(s.wait) as wait, ${schema}.sum_counts(s.run) as run,
              max(s.ready) as ready, max(s.running) as running, max(s.scheduled) as scheduled, max(s.dead) as dead, max(s.oldest_ms) as oldest_ms
         from ${stats} as s
-       where s.step = $1::smallint and ($2::text is null or s.queue_name = $2::text) and s.at >= $3::timestamptz and s.at < $4::timestamptz
+       where s.step = $1::smallint and ($2::text[] is null or s.queue_name = any ($2::text[])) and s.at >= $3::timestamptz and s.at < $4::timestamptz
        group by 1, 2
     )
     select p.at, sum(p.completed)::bigint as completed, sum(p.failed)::bigint as failed, sum(p.retried)::bigint as retried, sum(p.cancelled)::bigint as cancelled,
@@ -128,5 +128,5 @@ export const readSeries = statement<SeriesArgs, SeriesRow>({
       from queue_points as p
      group by p.at
      order by p.at`,
-  values: (args) => [args.step, args.queue, args.from, args.to, args.seconds],
+  values: (args) => [args.step, args.queues, args.from, args.to, args.seconds],
 });

@@ -16,6 +16,8 @@ const TRIGGER = `select taskmaster.trigger_schedule('nightly-digest')`;
 /** Where to go next: commands that work as they stand, in another terminal. */
 export function guide({ url, connectionString, outboxDir }: GuideOptions): string {
   return `
+The dashboard: ${url}/admin/jobs
+
 Try it, in another terminal:
 
   sign up         curl -i ${url}/signups -H 'content-type: application/json' -d '{"email": "you@example.com"}'

@@ -175,11 +175,10 @@ create table {{schema}}.audit_log (
   count   bigint
 );
 
--- Forgets numbers, bulk changes and log lines that are too old; with the rights of the owner, so that a worker needs none to delete log lines.
-create function {{schema}}.prune_stats() returns void language sql security definer set search_path = pg_catalog, pg_temp as $$
+-- Forgets numbers, bulk changes and log lines that are too old.
+create function {{schema}}.prune_stats() returns void language sql as $$
   delete from {{schema}}.stats where step = 1 and at < now() - interval '7 days';
   delete from {{schema}}.stats where step = 60 and at < now() - interval '90 days';
   delete from {{schema}}.operations where created_at < now() - interval '30 days';
   delete from {{schema}}.audit_log where at < now() - interval '90 days';
 $$;
-revoke execute on function {{schema}}.prune_stats() from public;
