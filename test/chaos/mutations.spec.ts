@@ -32,8 +32,8 @@ const MUTATIONS: readonly Mutation[] = [
     patches: [
       {
         file: 'engine/sql/claim-jobs.ts',
-        find: 'where job.id = ended.id and job.seq = ended.seq',
-        replace: 'where job.id = ended.id',
+        find: 'job.seq = (${seqs}::bigint[])[width_bucket(job.id, ${ids}::bigint[])]',
+        replace: 'cardinality(${seqs}::bigint[]) >= 0',
       },
     ],
     caughtBy: ['I7'],
