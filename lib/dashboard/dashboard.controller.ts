@@ -13,6 +13,19 @@ import {
 import type { DashboardRequest, DashboardResponse } from './dashboard.request.js';
 import { DashboardServer } from './dashboard.server.js';
 
+/** Addresses below the API, by how many parts they have; nothing is written at those of one. */
+const API_PATHS = ['api/:a', 'api/:a/:b', 'api/:a/:b/:c'];
+
+interface ApiPath {
+  readonly a: string;
+  readonly b?: string;
+  readonly c?: string;
+}
+
+function partsOf({ a, b, c }: ApiPath): string[] {
+  return [a, b, c].filter((part) => part !== undefined);
+}
+
 /**
  * A controller at that path behind those guards: they protect page, files, API and live updates on every adapter. No wildcards, which
  * adapters do not agree about: the page has its own addresses after the `#`.
@@ -40,51 +53,18 @@ export function dashboardController(
       return this.server.asset(request, response as DashboardResponse, name);
     }
 
-    @Get('api/:a')
-    get1(@Req() request: DashboardRequest, @Res() response: unknown, @Param('a') a: string): Promise<void> {
-      return this.server.api(request, response as DashboardResponse, [a]);
+    @Get(API_PATHS)
+    read(@Req() request: DashboardRequest, @Res() response: unknown, @Param() below: ApiPath): Promise<void> {
+      return this.server.api(request, response as DashboardResponse, partsOf(below));
     }
 
-    @Get('api/:a/:b')
-    get2(
+    @Post(API_PATHS.slice(1))
+    write(
       @Req() request: DashboardRequest,
       @Res() response: unknown,
-      @Param('a') a: string,
-      @Param('b') b: string,
+      @Param() below: ApiPath,
     ): Promise<void> {
-      return this.server.api(request, response as DashboardResponse, [a, b]);
-    }
-
-    @Get('api/:a/:b/:c')
-    get3(
-      @Req() request: DashboardRequest,
-      @Res() response: unknown,
-      @Param('a') a: string,
-      @Param('b') b: string,
-      @Param('c') c: string,
-    ): Promise<void> {
-      return this.server.api(request, response as DashboardResponse, [a, b, c]);
-    }
-
-    @Post('api/:a/:b')
-    post2(
-      @Req() request: DashboardRequest,
-      @Res() response: unknown,
-      @Param('a') a: string,
-      @Param('b') b: string,
-    ): Promise<void> {
-      return this.server.api(request, response as DashboardResponse, [a, b]);
-    }
-
-    @Post('api/:a/:b/:c')
-    post3(
-      @Req() request: DashboardRequest,
-      @Res() response: unknown,
-      @Param('a') a: string,
-      @Param('b') b: string,
-      @Param('c') c: string,
-    ): Promise<void> {
-      return this.server.api(request, response as DashboardResponse, [a, b, c]);
+      return this.server.api(request, response as DashboardResponse, partsOf(below));
     }
   }
   return TaskmasterDashboardController;
