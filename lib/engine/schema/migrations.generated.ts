@@ -142,11 +142,29 @@ begin
   end if;
 end $$;
 
--- Once a statement and queue, whoever inserts: the library, psql, COPY.
+-- Once a statement and queue, whoever inserts: the library, psql, COPY. Jobs for queues with a limit are counted before (see 000014). Those
+-- that the library itself has to enqueue must not fail: copies for a dead-letter queue, and callbacks of batches.
 create function {{schema}}.doorbell() returns trigger language plpgsql as $$
 declare
   rung text;
+  counted record;
 begin
+  if exists (select from {{schema}}.queues as q where q.max_pending is not null) then
+    for counted in
+      select job.queue_name, count(*) filter (where not due) as jobs, bool_or(due) as any_due
+        from inserted as job
+       cross join lateral (select coalesce(job.meta ? 'deadLetter' or job.meta -> 'batch' ? 'total', false) as due) as own
+       where exists (select from {{schema}}.queues as q where q.name = job.queue_name and q.max_pending is not null)
+       group by 1 order by 1
+    loop
+      if counted.any_due then
+        insert into {{schema}}.gate_calls (queue_name) values (counted.queue_name);
+      end if;
+      if counted.jobs > 0 then
+        perform {{schema}}.admit(counted.queue_name, counted.jobs);
+      end if;
+    end loop;
+  end if;
   for rung in
     select distinct case when run_at is null or run_at = 'infinity' then queue_name else '' end from inserted
   loop
@@ -1898,12 +1916,14 @@ end $$;
 
 -- Plans and fires: \`[{ n: name, r: revision, t: next due time, d: [due times], p: problem }]\`. All of a schedule's jobs and its move to the next due
 -- time are one transaction, and only the first of those who come with the same revision does it. A schedule that is locked, or was changed
--- since, is left alone. A row for each due time; one without due time for a schedule that was only planned.
+-- since, is left alone. A row for each due time; one without due time for a schedule that was only planned. A due time that finds
+-- the queue full (see 000014) is skipped.
 create function {{schema}}.fire_schedules(firings json)
 returns table (schedule text, queue text, due timestamptz, job bigint) language plpgsql as $$
 declare
   firing record;
   wanted {{schema}}.schedules;
+  limited boolean;
 begin
   for firing in
     select f ->> 'n' as name, (f ->> 'r')::bigint as revision, (f ->> 't')::timestamptz as next, f ->> 'p' as problem,
@@ -1915,13 +1935,16 @@ begin
        for update skip locked;
     -- The clock has been set back since they were read.
     continue when not found or firing.dues[cardinality(firing.dues)] > now();
+    limited := firing.dues <> '{}' and exists (select from {{schema}}.queues as q where q.name = wanted.queue_name and q.max_pending is not null);
+    -- Somebody enqueues there and has not committed: it stays due.
+    continue when limited and not {{schema}}.hold_gate(wanted.queue_name);
     schedule := wanted.name;
     queue := wanted.queue_name;
     due := null;
     job := null;
     foreach due in array firing.dues loop
       continue when due <= wanted.last_due_at;
-      job := {{schema}}.schedule_job(wanted, due);
+      job := case when limited then {{schema}}.schedule_job_if_room(wanted, due) else {{schema}}.schedule_job(wanted, due) end;
       wanted.last_due_at := due;
       if job is not null then
         wanted.last_run_at := now();
@@ -2807,37 +2830,6 @@ begin
   update {{schema}}.gates as g set room = most - pending, counted_at = clock_timestamp() where g.queue_name = queue;
 end $$;
 
--- As before; and jobs for queues with a limit are counted. Those that the library itself has to enqueue must not fail: copies for a
--- dead-letter queue, and callbacks of batches.
-create or replace function {{schema}}.doorbell() returns trigger language plpgsql as $$
-declare
-  rung text;
-  counted record;
-begin
-  if exists (select from {{schema}}.queues as q where q.max_pending is not null) then
-    for counted in
-      select job.queue_name, count(*) filter (where not due) as jobs, bool_or(due) as any_due
-        from inserted as job
-       cross join lateral (select coalesce(job.meta ? 'deadLetter' or job.meta -> 'batch' ? 'total', false) as due) as own
-       where exists (select from {{schema}}.queues as q where q.name = job.queue_name and q.max_pending is not null)
-       group by 1 order by 1
-    loop
-      if counted.any_due then
-        insert into {{schema}}.gate_calls (queue_name) values (counted.queue_name);
-      end if;
-      if counted.jobs > 0 then
-        perform {{schema}}.admit(counted.queue_name, counted.jobs);
-      end if;
-    end loop;
-  end if;
-  for rung in
-    select distinct case when run_at is null or run_at = 'infinity' then queue_name else '' end from inserted
-  loop
-    perform {{schema}}.ring(rung);
-  end loop;
-  return null;
-end $$;
-
 -- Takes the gate of a queue unless somebody else has it: who fires schedules waits for no transaction of an application.
 create function {{schema}}.hold_gate(queue text) returns boolean language plpgsql as $$
 begin
@@ -2851,51 +2843,6 @@ begin
   return {{schema}}.schedule_job(wanted, due);
 exception when sqlstate 'P0Q01' then
   return null;
-end $$;
-
--- As before; and a due time that finds the queue full is skipped.
-create or replace function {{schema}}.fire_schedules(firings json)
-returns table (schedule text, queue text, due timestamptz, job bigint) language plpgsql as $$
-declare
-  firing record;
-  wanted {{schema}}.schedules;
-  limited boolean;
-begin
-  for firing in
-    select f ->> 'n' as name, (f ->> 'r')::bigint as revision, (f ->> 't')::timestamptz as next, f ->> 'p' as problem,
-           array(select d::timestamptz from json_array_elements_text(f -> 'd') as d order by 1) as dues
-      from json_array_elements(firings) as f order by 1
-  loop
-    select s.* into wanted from {{schema}}.schedules as s
-     where s.name = firing.name and s.revision = firing.revision and s.paused_at is null
-       for update skip locked;
-    -- The clock has been set back since they were read.
-    continue when not found or firing.dues[cardinality(firing.dues)] > now();
-    limited := firing.dues <> '{}' and exists (select from {{schema}}.queues as q where q.name = wanted.queue_name and q.max_pending is not null);
-    -- Somebody enqueues there and has not committed: it stays due.
-    continue when limited and not {{schema}}.hold_gate(wanted.queue_name);
-    schedule := wanted.name;
-    queue := wanted.queue_name;
-    due := null;
-    job := null;
-    foreach due in array firing.dues loop
-      continue when due <= wanted.last_due_at;
-      job := case when limited then {{schema}}.schedule_job_if_room(wanted, due) else {{schema}}.schedule_job(wanted, due) end;
-      wanted.last_due_at := due;
-      if job is not null then
-        wanted.last_run_at := now();
-        wanted.last_job_id := job;
-      end if;
-      return next;
-    end loop;
-    if due is null then
-      return next;
-    end if;
-    update {{schema}}.schedules as s
-       set next_run_at = firing.next, last_due_at = wanted.last_due_at, last_run_at = wanted.last_run_at, last_job_id = wanted.last_job_id,
-           problem = firing.problem
-     where s.name = wanted.name;
-  end loop;
 end $$;
 
 -- Roles ----------------------------------------------------------------------------------------------------------------------

@@ -134,11 +134,29 @@ begin
   end if;
 end $$;
 
--- Once a statement and queue, whoever inserts: the library, psql, COPY.
+-- Once a statement and queue, whoever inserts: the library, psql, COPY. Jobs for queues with a limit are counted before (see 000014). Those
+-- that the library itself has to enqueue must not fail: copies for a dead-letter queue, and callbacks of batches.
 create function {{schema}}.doorbell() returns trigger language plpgsql as $$
 declare
   rung text;
+  counted record;
 begin
+  if exists (select from {{schema}}.queues as q where q.max_pending is not null) then
+    for counted in
+      select job.queue_name, count(*) filter (where not due) as jobs, bool_or(due) as any_due
+        from inserted as job
+       cross join lateral (select coalesce(job.meta ? 'deadLetter' or job.meta -> 'batch' ? 'total', false) as due) as own
+       where exists (select from {{schema}}.queues as q where q.name = job.queue_name and q.max_pending is not null)
+       group by 1 order by 1
+    loop
+      if counted.any_due then
+        insert into {{schema}}.gate_calls (queue_name) values (counted.queue_name);
+      end if;
+      if counted.jobs > 0 then
+        perform {{schema}}.admit(counted.queue_name, counted.jobs);
+      end if;
+    end loop;
+  end if;
   for rung in
     select distinct case when run_at is null or run_at = 'infinity' then queue_name else '' end from inserted
   loop

@@ -109,12 +109,14 @@ end $$;
 
 -- Plans and fires: `[{ n: name, r: revision, t: next due time, d: [due times], p: problem }]`. All of a schedule's jobs and its move to the next due
 -- time are one transaction, and only the first of those who come with the same revision does it. A schedule that is locked, or was changed
--- since, is left alone. A row for each due time; one without due time for a schedule that was only planned.
+-- since, is left alone. A row for each due time; one without due time for a schedule that was only planned. A due time that finds
+-- the queue full (see 000014) is skipped.
 create function {{schema}}.fire_schedules(firings json)
 returns table (schedule text, queue text, due timestamptz, job bigint) language plpgsql as $$
 declare
   firing record;
   wanted {{schema}}.schedules;
+  limited boolean;
 begin
   for firing in
     select f ->> 'n' as name, (f ->> 'r')::bigint as revision, (f ->> 't')::timestamptz as next, f ->> 'p' as problem,
@@ -126,13 +128,16 @@ begin
        for update skip locked;
     -- The clock has been set back since they were read.
     continue when not found or firing.dues[cardinality(firing.dues)] > now();
+    limited := firing.dues <> '{}' and exists (select from {{schema}}.queues as q where q.name = wanted.queue_name and q.max_pending is not null);
+    -- Somebody enqueues there and has not committed: it stays due.
+    continue when limited and not {{schema}}.hold_gate(wanted.queue_name);
     schedule := wanted.name;
     queue := wanted.queue_name;
     due := null;
     job := null;
     foreach due in array firing.dues loop
       continue when due <= wanted.last_due_at;
-      job := {{schema}}.schedule_job(wanted, due);
+      job := case when limited then {{schema}}.schedule_job_if_room(wanted, due) else {{schema}}.schedule_job(wanted, due) end;
       wanted.last_due_at := due;
       if job is not null then
         wanted.last_run_at := now();
